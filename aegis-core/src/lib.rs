@@ -1,0 +1,4 @@
+//! The model, rules, seams and engine of Aegis, an embeddable disaster-recovery control plane.
+
+pub mod model;
+pub mod seams;
