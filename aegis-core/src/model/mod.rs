@@ -6,7 +6,9 @@ mod id;
 mod labels;
 mod location;
 mod machine;
+mod schedule;
 mod selection;
+mod slot;
 mod time;
 
 pub(crate) use machine::labels as machine_labels;
@@ -24,5 +26,11 @@ pub use id::{
 pub use labels::{Labels, LabelsError};
 pub use location::{StorageBackend, StorageUri, StorageUriError};
 pub use machine::{Machine, TransitionError, UnknownLabel};
+pub use schedule::{
+    BlackoutWindow, BoundsError, CatchUp, CronError, CronExpression, CronField, CronFields, Frequency,
+    Minute, MonthDay, Overlap, Schedule, ScheduleOptions, Seconds, SecondsError, SlotKind, TimeOfDay,
+    Weekday, ZoneError, ZoneName, zone_data_version,
+};
 pub use selection::{NamespacePattern, NamespaceSelection, ResolvedNamespaces, SelectionError};
+pub use slot::{MissReason, SkipReason, Slot, SlotOutcome};
 pub use time::{ParseTimestampError, Timestamp};

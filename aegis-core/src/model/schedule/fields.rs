@@ -1,0 +1,115 @@
+//! The five fields of a cron expression, and the numbers that they name.
+
+use std::fmt;
+
+/// One of the five fields of a cron expression, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "cron's own names")]
+pub enum CronField {
+    Minute,
+    Hour,
+    DayOfMonth,
+    Month,
+    DayOfWeek,
+}
+
+impl CronField {
+    /// All five, in their order.
+    pub const ALL: [Self; 5] = [Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
+
+    /// The least and the greatest number that it takes. Sunday is 0 and 7.
+    #[must_use]
+    pub const fn bounds(self) -> (u8, u8) {
+        match self {
+            Self::Minute => (0, 59),
+            Self::Hour => (0, 23),
+            Self::DayOfMonth => (1, 31),
+            Self::Month => (1, 12),
+            Self::DayOfWeek => (0, 7),
+        }
+    }
+
+    /// How many different values it has.
+    pub(super) const fn size(self) -> u8 {
+        let (min, max) = self.bounds();
+        match self {
+            Self::DayOfWeek => 7,
+            Self::Minute | Self::Hour | Self::DayOfMonth | Self::Month => max - min + 1,
+        }
+    }
+
+    /// The names that it takes in place of numbers, the first of them for its least number.
+    pub(super) const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Month => {
+                &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+            }
+            Self::DayOfWeek => &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
+            Self::Minute | Self::Hour | Self::DayOfMonth => &[],
+        }
+    }
+}
+
+impl fmt::Display for CronField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::DayOfMonth => "day of month",
+            Self::Month => "month",
+            Self::DayOfWeek => "day of week",
+        })
+    }
+}
+
+/// How the slots of an expression meet a clock change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotKind {
+    /// Fixed times of day: each runs once, at the first instant at which the clock has reached it.
+    Calendar,
+    /// Every so often around the clock: they run with the wall clock, also where it shows a time
+    /// twice, and never wait longer than the pattern's own gap.
+    Interval,
+}
+
+/// What the five fields name, as sets of bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CronFields {
+    pub(crate) minutes: u64,
+    pub(crate) hours: u32,
+    pub(crate) days: u32,
+    pub(crate) months: u16,
+    /// Sunday is bit 0.
+    pub(crate) weekdays: u8,
+    pub(crate) days_restricted: bool,
+    pub(crate) weekdays_restricted: bool,
+    pub(crate) interval: bool,
+}
+
+impl CronFields {
+    /// Whether slots follow the calendar or the clock's run.
+    #[must_use]
+    pub const fn kind(&self) -> SlotKind {
+        if self.interval { SlotKind::Interval } else { SlotKind::Calendar }
+    }
+
+    /// Whether day of month and day of week are both restricted, so that a day need match only one.
+    #[must_use]
+    pub const fn either_day(&self) -> bool {
+        self.days_restricted && self.weekdays_restricted
+    }
+
+    /// How many times of day there are on a day that matches.
+    pub(crate) const fn times_per_day(&self) -> u32 {
+        self.minutes.count_ones() * self.hours.count_ones()
+    }
+
+    /// Whether some month that is named has a day that is named.
+    pub(super) fn can_fire(&self) -> bool {
+        const LONGEST: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        self.weekdays_restricted
+            || (1..=12u32).zip(LONGEST).any(|(month, longest)| {
+                self.months & (1 << month) != 0 && self.days.trailing_zeros() <= u32::from(longest)
+            })
+    }
+}

@@ -1,0 +1,10 @@
+//! The rules: pure functions of values and the present instant.
+
+mod blackout;
+mod schedule;
+mod slots;
+mod timetable;
+
+pub use schedule::{CompiledSchedule, last_until, next_after, schedule_human};
+pub use slots::{Activity, MAX_RANGES, PUNCTUAL, Settlement, SlotRange, Standing, close, settle};
+pub use timetable::{Timetable, Upcoming};
