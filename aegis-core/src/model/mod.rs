@@ -2,10 +2,19 @@
 
 mod artifact;
 mod backup;
+mod check;
+mod cluster_state;
+mod entity;
+mod event;
 mod id;
+mod job;
 mod labels;
 mod location;
 mod machine;
+mod policy;
+mod record;
+mod recovery;
+mod reservation;
 mod schedule;
 mod selection;
 mod slot;
@@ -18,14 +27,29 @@ pub use backup::{
     BackupKind, Bytes, Consistency, Encryption, Failure, IssueGroup, Progress, RecoveryPoint, ResourceCounts,
     Sizes, VerificationLevel,
 };
+pub use check::{CheckStatus, CheckStep, DrTest, RetentionDecision, RetentionRun, Verification};
+pub use cluster_state::{ActiveRestore, ClusterState};
+pub use entity::{Entity, EntityKey, EntityKind, SlotKey, Stored, Version, Versioned};
+pub use event::{ChainHash, Event, EventFacts, EventId, EventKind, Position, SealedEvent};
 pub use id::{
     ChainId, ChangesetId, ClusterName, DisplayName, DrTestId, ExecutionId, JobId, NameError, NamespaceName,
     OperationId, ParseIdError, PlanId, PolicyId, Principal, RecordId, RetentionRunId, TenantId,
     VerificationId,
 };
+pub use job::{Attempt, BackupJob, JobResult, JobStatus, JobStep, JobStepKind};
 pub use labels::{Labels, LabelsError};
 pub use location::{StorageBackend, StorageUri, StorageUriError};
 pub use machine::{Machine, TransitionError, UnknownLabel};
+pub use policy::{Policy, PolicyState, Rpo, Rto, UsablePoint};
+pub use record::{
+    BackupRecord, Deletion, Evidence, FoundBad, Hold, RecordCopy, RecordLifecycle, RecordRef, RecordState,
+    RecordStep, RecordStepKind, RecordUse,
+};
+pub use recovery::{
+    Approval, ApprovalRule, ExecutionResult, ExecutionStatus, ExecutionStepKind, ExistingResourcePolicy,
+    PlanHash, PlanStatus, PlanStepKind, RecoveryExecution, RecoveryPlan, RestoreOptions, RestoreTarget,
+};
+pub use reservation::{Reservation, ReservationKey};
 pub use schedule::{
     BlackoutWindow, BoundsError, CatchUp, CronError, CronExpression, CronField, CronFields, Frequency,
     Minute, MonthDay, Overlap, Schedule, ScheduleOptions, Seconds, SecondsError, SlotKind, TimeOfDay,

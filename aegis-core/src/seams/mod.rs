@@ -3,19 +3,27 @@
 mod clock;
 mod driver;
 mod error;
+mod notifier;
 mod object_storage;
+mod store;
 
 pub use clock::{Clock, Monotonic};
 pub use driver::{
-    BackupDriver, BackupResult, BackupWork, Base, BrowseEntry, BrowsePage, BrowseRequest, Capabilities,
-    DeleteWork, DriverError, DriverErrorDetail, EndStatus, EntryKind, ExistingResourcePolicy, Feature,
-    InventoryItem, InventoryPage, InventoryRequest, Observation, Operation, Outcome, PreviewAction,
-    PreviewEntry, RecordRef, RestorePreview, RestoreResult, RestoreTarget, RestoreWork, VerifyResult,
-    VerifyWork, Work, WorkKind, WorkResult,
+    BackupDriver, BackupResult, BackupWork, BrowseEntry, BrowsePage, BrowseRequest, Capabilities, DeleteWork,
+    DriverError, DriverErrorDetail, EndStatus, EntryKind, Feature, InventoryItem, InventoryPage,
+    InventoryRequest, Observation, Operation, Outcome, PreviewAction, PreviewEntry, RestorePreview,
+    RestoreResult, RestoreWork, VerifyResult, VerifyWork, Work, WorkKind, WorkResult,
 };
 pub use error::{ErrorClass, Source, report};
+pub use notifier::{Notifier, NotifyError};
 pub use object_storage::{
     CompareAndSwap, Immutability, ListOptions, ObjectKey, ObjectKeyError, ObjectMeta, ObjectPage,
     ObjectStorage, ObjectStorageError, ObjectVersion, PutMode, StorageCapabilities, StorageProbe,
     StorageUsage,
+};
+pub use store::{
+    Change, Changeset, Claim, Committed, Conflict, Cursor, ExecutionQuery, Expect, Fence, Generation,
+    HolderId, JobOrder, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport,
+    RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreExt,
+    VerificationQuery, Window, Write,
 };

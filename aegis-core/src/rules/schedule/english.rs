@@ -34,7 +34,8 @@ fn every(period: Seconds) -> String {
     let seconds = period.get();
     let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds")];
     // A day of the calendar may have 23 hours or 25, so one day is said in hours.
-    let fits = |(size, name): &(u32, &str)| seconds.is_multiple_of(*size) && !(seconds == 86_400 && *name == "days");
+    let fits =
+        |(size, name): &(u32, &str)| seconds.is_multiple_of(*size) && !(seconds == 86_400 && *name == "days");
     let (size, name) = units.into_iter().find(fits).unwrap_or((1, "seconds"));
     match seconds / size {
         1 => format!("Every {}", name.trim_end_matches('s')),

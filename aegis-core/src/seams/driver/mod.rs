@@ -15,13 +15,10 @@ pub use error::{DriverError, DriverErrorDetail};
 pub use observation::{
     BackupResult, EndStatus, Observation, Outcome, RestoreResult, VerifyResult, WorkResult,
 };
-pub use work::{
-    BackupWork, Base, DeleteWork, ExistingResourcePolicy, Operation, RecordRef, RestoreTarget, RestoreWork,
-    VerifyWork, Work, WorkKind,
-};
+pub use work::{BackupWork, DeleteWork, Operation, RestoreWork, VerifyWork, Work, WorkKind};
 
 use crate::model::{
-    ArtifactName, Bytes, ClusterName, NamespaceName, OperationId, StorageUri, TenantId, Timestamp,
+    ArtifactName, Bytes, ClusterName, NamespaceName, OperationId, RecordRef, StorageUri, TenantId, Timestamp,
 };
 
 /// One protected system, seen through what can back it up and restore it.

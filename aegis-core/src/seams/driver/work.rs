@@ -1,12 +1,10 @@
 //! What a driver can be asked to do.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use crate::model::{
-    ArtifactName, BackupKind, ClusterName, Labels, NamespaceName, OperationId, RecordId, StorageUri,
-    TenantId, Timestamp, VerificationLevel, machine_labels,
+    ArtifactName, BackupKind, ClusterName, Labels, NamespaceName, OperationId, RecordRef, RestoreOptions,
+    StorageUri, TenantId, Timestamp, VerificationLevel, machine_labels,
 };
 
 /// One attempt at outside work.
@@ -78,59 +76,11 @@ pub struct BackupWork {
     /// How it relates to earlier ones.
     pub kind: BackupKind,
     /// What an incremental or differential builds on, if the catalogue knows one.
-    pub base: Option<Base>,
+    pub base: Option<RecordRef>,
     /// How long the outer system must keep it at the least, where it deletes by itself.
     pub keep_at_least: Duration,
     /// Labels to put on what is made, where the driver can.
     pub labels: Labels,
-}
-
-/// What an incremental or differential backup builds on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Base {
-    /// The record.
-    pub record: RecordRef,
-}
-
-/// A record as drivers need to know it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordRef {
-    /// The record.
-    pub id: RecordId,
-    /// The cluster that it came from.
-    pub cluster: ClusterName,
-    /// The operation that made it.
-    pub operation: OperationId,
-    /// The name under which it was made.
-    pub artifact: ArtifactName,
-    /// The driver's own handle.
-    pub handle: String,
-    /// The location of the copy to use.
-    pub location: StorageUri,
-    /// What it covers.
-    pub namespaces: Vec<NamespaceName>,
-}
-
-machine_labels! {
-    /// What a restore does about what is there already.
-    ExistingResourcePolicy {
-        /// What is there and differs stays, and is reported.
-        None = "none",
-        /// What is there and differs is overwritten.
-        Update = "update",
-        /// If anything differs, nothing is touched.
-        Fail = "fail",
-    }
-}
-
-/// Where a namespace of a record goes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RestoreTarget {
-    /// To a namespace of the target cluster.
-    Namespace(NamespaceName),
-    /// To an absolute path below one of the cluster's restore roots.
-    Path(String),
 }
 
 /// A restore to carry out.
@@ -140,16 +90,8 @@ pub struct RestoreWork {
     pub record: RecordRef,
     /// Which of its namespaces; resolved, at least one.
     pub namespaces: Vec<NamespaceName>,
-    /// Only these paths within the namespaces; all when empty. Segments joined by `/`.
-    pub paths: Vec<String>,
-    /// Where namespaces go that do not go back in place.
-    pub mapping: BTreeMap<NamespaceName, RestoreTarget>,
-    /// What to do about what is there.
-    pub existing: ExistingResourcePolicy,
-    /// Whether volumes are restored, for drivers that have them.
-    pub restore_volumes: bool,
-    /// Whether node ports are kept, for drivers that have them.
-    pub preserve_node_ports: bool,
+    /// What of them, where to and how.
+    pub options: RestoreOptions,
 }
 
 /// A check to carry out.

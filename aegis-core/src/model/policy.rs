@@ -1,0 +1,151 @@
+//! DR policies, which people own, and their state, which the engine owns.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BackupKind, ClusterName, DisplayName, JobId, JobStatus, Labels, NamespaceSelection, PolicyId, Principal,
+    RecordId, Schedule, ScheduleOptions, StorageUri, TenantId, Timestamp, VerificationLevel, ZoneName,
+};
+
+/// The recovery point objective: how much may be lost, as time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rpo(pub Duration);
+
+/// The recovery time objective: how long getting back may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rto(pub Duration);
+
+/// What people want protected, how often, for how long, and how well. Edited by people alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Its id.
+    pub id: PolicyId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name; unique per tenant.
+    pub name: DisplayName,
+    /// Why it exists, in people's words.
+    pub description: String,
+    /// What is protected.
+    pub cluster: ClusterName,
+    /// Which namespaces of it.
+    pub namespaces: NamespaceSelection,
+    /// Whether volumes are wanted, for drivers that have them.
+    pub include_volumes: bool,
+    /// What kind of backup its slots make.
+    pub kind: BackupKind,
+    /// Where the data goes.
+    pub location: StorageUri,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// What bends the schedule.
+    pub schedule_options: ScheduleOptions,
+    /// How much may be lost.
+    pub rpo: Option<Rpo>,
+    /// How long getting back may take.
+    pub rto: Option<Rto>,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Higher goes first.
+    pub priority: i32,
+    /// How many attempts a job may have.
+    pub max_attempts: NonZeroU32,
+    /// How long an attempt may run before the job fails.
+    pub timeout: Duration,
+    /// How deep each new record is verified; not at all if `None`.
+    pub verify: Option<VerificationLevel>,
+    /// Whether records that lack something count for the RPO.
+    pub count_partial: bool,
+    /// Labels of its jobs.
+    pub labels: Labels,
+    /// Who made it.
+    pub created_by: Principal,
+    /// When it was made; an `every` schedule counts from here.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Since when its schedule, as it is, is in force: its making, its last change or enabling.
+    pub effective_at: Timestamp,
+}
+
+impl Policy {
+    /// How long an attempt may run unless the policy says otherwise.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+    /// How many attempts a job may have unless the policy says otherwise.
+    pub const DEFAULT_MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
+
+    /// The zone of its calendar: its schedule's, else UTC.
+    #[must_use]
+    pub fn zone(&self) -> ZoneName {
+        self.schedule.zone().unwrap_or(ZoneName::UTC)
+    }
+}
+
+/// What the engine knows of a policy. Changed by the engine alone, so that a tick never collides
+/// with an edit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyState {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The cluster that it protects; decides whose loop looks after it.
+    pub cluster: ClusterName,
+    /// Up to where its slots are settled, this instant included.
+    pub watermark: Timestamp,
+    /// When its next slot starts; `None` while it is disabled or never fires again.
+    pub next_run_at: Option<Timestamp>,
+    /// When retention looks at its records next.
+    pub next_sweep_at: Option<Timestamp>,
+    /// When the engine must look at it next, for whatever reason; `None` for never.
+    pub due_at: Option<Timestamp>,
+    /// When a slot last became a job.
+    pub last_run_at: Option<Timestamp>,
+    /// The job of that slot.
+    pub last_job: Option<JobId>,
+    /// How its last ended job ended.
+    pub last_run_status: Option<JobStatus>,
+    /// How many of its scheduled jobs failed since the last that did not.
+    pub failures_in_a_row: u32,
+    /// Its newest usable recovery point: record, recovery point time, usable since.
+    pub newest_usable: Option<UsablePoint>,
+    /// When retention last ran.
+    pub last_sweep_at: Option<Timestamp>,
+}
+
+/// A recovery point that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsablePoint {
+    /// The record.
+    pub record: RecordId,
+    /// The instant that its data reflects.
+    pub recovery_point_at: Timestamp,
+    /// Since when it can be used.
+    pub available_at: Timestamp,
+}
+
+impl PolicyState {
+    /// The state of a policy that nothing has happened to yet.
+    #[must_use]
+    pub fn new(policy: &Policy) -> Self {
+        Self {
+            policy: policy.id,
+            tenant: policy.tenant.clone(),
+            cluster: policy.cluster.clone(),
+            watermark: policy.effective_at,
+            next_run_at: None,
+            next_sweep_at: None,
+            due_at: Some(policy.effective_at),
+            last_run_at: None,
+            last_job: None,
+            last_run_status: None,
+            failures_in_a_row: 0,
+            newest_usable: None,
+            last_sweep_at: None,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The one way to change what matters.
+
+use super::Fence;
+use crate::model::{
+    ChangesetId, Entity, EntityKey, Event, EventFacts, EventId, EventKind, Principal, Stored, Timestamp,
+    Version, Versioned,
+};
+
+/// Changes that are applied together or not at all, with what they rest on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changeset {
+    /// Its identity: a changeset is applied once, however often it is committed.
+    pub id: ChangesetId,
+    /// Who does it.
+    pub actor: Principal,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The writes, each with its event. At most one per entity.
+    pub changes: Vec<Change>,
+    /// What must still hold of entities that are not written.
+    pub expects: Vec<Expect>,
+    /// Leases that must still be held.
+    pub fences: Vec<Fence>,
+}
+
+/// One write and the event that tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The write.
+    pub write: Write,
+    /// What happened.
+    pub kind: EventKind,
+    /// The particulars.
+    pub facts: EventFacts,
+}
+
+/// A write of a whole entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// It does not exist yet.
+    Insert(Entity),
+    /// It replaces the version that was read.
+    Update(Entity, Version),
+    /// It removes the version that was read.
+    Delete(Entity, Version),
+}
+
+impl Write {
+    /// The entity that is written or removed.
+    #[must_use]
+    pub const fn entity(&self) -> &Entity {
+        match self {
+            Self::Insert(entity) | Self::Update(entity, _) | Self::Delete(entity, _) => entity,
+        }
+    }
+
+    /// The version that it replaces, if it replaces one.
+    #[must_use]
+    pub const fn before(&self) -> Option<Version> {
+        match self {
+            Self::Insert(_) => None,
+            Self::Update(_, read) | Self::Delete(_, read) => Some(*read),
+        }
+    }
+
+    /// The version that it leaves, if it leaves one.
+    #[must_use]
+    pub const fn after(&self) -> Option<Version> {
+        match self {
+            Self::Insert(_) => Some(Version::FIRST),
+            Self::Update(_, read) => Some(read.next()),
+            Self::Delete(..) => None,
+        }
+    }
+}
+
+/// What a decision rests on without changing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// The entity is still at this version.
+    Unchanged(EntityKey, Version),
+    /// There still is no such entity.
+    Absent(EntityKey),
+}
+
+impl Changeset {
+    /// A changeset without changes yet.
+    #[must_use]
+    pub const fn new(id: ChangesetId, actor: Principal, at: Timestamp) -> Self {
+        Self { id, actor, at, changes: Vec::new(), expects: Vec::new(), fences: Vec::new() }
+    }
+
+    /// Inserts `entity`.
+    pub fn insert(&mut self, entity: impl Into<Entity>, kind: EventKind, facts: EventFacts) {
+        self.changes.push(Change { write: Write::Insert(entity.into()), kind, facts });
+    }
+
+    /// Replaces the entity that was read at version `read`.
+    pub fn update(&mut self, read: Version, entity: impl Into<Entity>, kind: EventKind, facts: EventFacts) {
+        self.changes.push(Change { write: Write::Update(entity.into(), read), kind, facts });
+    }
+
+    /// Removes the entity that was read.
+    pub fn delete<T: Stored>(&mut self, read: &Versioned<T>, kind: EventKind, facts: EventFacts)
+    where
+        Entity: From<std::sync::Arc<T>>,
+    {
+        let entity = Entity::from(std::sync::Arc::clone(&read.value));
+        self.changes.push(Change { write: Write::Delete(entity, read.version), kind, facts });
+    }
+
+    /// Rests on `key` being at `version` still.
+    pub fn expect_unchanged(&mut self, key: EntityKey, version: Version) {
+        self.expects.push(Expect::Unchanged(key, version));
+    }
+
+    /// Rests on there being no `key` still.
+    pub fn expect_absent(&mut self, key: EntityKey) {
+        self.expects.push(Expect::Absent(key));
+    }
+
+    /// Rests on a lease being held still.
+    pub fn fence(&mut self, fence: Fence) {
+        self.fences.push(fence);
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The events of its changes, for stores.
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        self.changes.iter().zip(0u32..).map(|(change, index)| Event {
+            id: EventId { changeset: self.id, index },
+            tenant: change.write.entity().tenant().cloned(),
+            kind: change.kind,
+            actor: self.actor.clone(),
+            at: self.at,
+            subject: change.write.entity().key(),
+            before: change.write.before(),
+            after: change.write.after(),
+            facts: change.facts.clone(),
+        })
+    }
+}
+
+/// The answer to a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It was applied now.
+    Applied,
+    /// It was applied before; nothing happened now.
+    Already,
+}

@@ -1,0 +1,90 @@
+//! Leases: who may act, for how long, and how late writes are told apart.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::model::ClusterName;
+
+/// What a lease is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseName(Arc<str>);
+
+impl LeaseName {
+    /// The work of one cluster: its schedule, jobs, restores, checks, deletions.
+    #[must_use]
+    pub fn cluster(cluster: &ClusterName) -> Self {
+        Self(format!("cluster/{cluster}").into())
+    }
+
+    /// The sealing of the event log.
+    #[must_use]
+    pub fn sealer() -> Self {
+        Self("sealer".into())
+    }
+
+    /// The delivery of events to one notifier.
+    #[must_use]
+    pub fn notifier(name: &str) -> Self {
+        Self(format!("notifier/{name}").into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LeaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who holds leases: one running engine. A restarted one is another holder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HolderId(pub String);
+
+impl fmt::Display for HolderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How often a lease was granted anew; only ever grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u64);
+
+/// The condition that a lease is still held, as a changeset carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The lease.
+    pub name: LeaseName,
+    /// The grant.
+    pub generation: Generation,
+}
+
+/// A lease that was granted.
+///
+/// The holder counts `valid_for` on its monotonic clock from *before* the claim, and stops acting
+/// before it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What its changesets carry.
+    pub fence: Fence,
+    /// How long it is good for.
+    pub valid_for: Duration,
+}
+
+/// The answer to a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours.
+    Granted(Lease),
+    /// Another has it.
+    Held {
+        /// Who.
+        by: HolderId,
+        /// For how long yet, unless it is renewed or given back.
+        remaining: Duration,
+    },
+}
