@@ -4,3 +4,5 @@ pub mod guide;
 pub mod model;
 pub mod rules;
 pub mod seams;
+#[cfg(feature = "testing")]
+pub mod testing;

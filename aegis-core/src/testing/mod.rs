@@ -1,0 +1,8 @@
+//! What tests of Aegis, of its backends and of what embeds it are made of (feature `testing`).
+
+pub mod conformance;
+mod object_storage;
+mod skip;
+
+pub use object_storage::{MemoryObjectStorage, MutantObjectStorage, ObjectStorageMutation};
+pub use skip::skip;
