@@ -1,8 +1,10 @@
 //! What tests of Aegis, of its backends and of what embeds it are made of (feature `testing`).
 
+mod clock;
 pub mod conformance;
 mod object_storage;
 mod skip;
 
+pub use clock::ManualClock;
 pub use object_storage::{MemoryObjectStorage, MutantObjectStorage, ObjectStorageMutation};
 pub use skip::skip;
