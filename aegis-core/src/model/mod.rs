@@ -15,6 +15,7 @@ mod policy;
 mod record;
 mod recovery;
 mod reservation;
+mod retention;
 mod schedule;
 mod selection;
 mod slot;
@@ -50,6 +51,7 @@ pub use recovery::{
     PlanHash, PlanStatus, PlanStepKind, RecoveryExecution, RecoveryPlan, RestoreOptions, RestoreTarget,
 };
 pub use reservation::{Reservation, ReservationKey};
+pub use retention::{Breaker, KeepRules, RetentionRules, RetentionRulesError};
 pub use schedule::{
     BlackoutWindow, BoundsError, CatchUp, CronError, CronExpression, CronField, CronFields, Frequency,
     Minute, MonthDay, Overlap, Schedule, ScheduleOptions, Seconds, SecondsError, SlotKind, TimeOfDay,

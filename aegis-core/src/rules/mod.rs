@@ -1,9 +1,11 @@
 //! The rules: pure functions of values and the present instant.
 
 mod blackout;
+pub mod retention;
 mod schedule;
 mod slots;
 mod timetable;
+mod words;
 
 pub use schedule::{CompiledSchedule, last_until, next_after, schedule_human};
 pub use slots::{Activity, MAX_RANGES, PUNCTUAL, Settlement, SlotRange, Standing, close, settle};

@@ -1,0 +1,69 @@
+//! Small words that several rules' English needs.
+
+use std::{fmt, time::Duration};
+
+/// `1st`, `2nd`, `3rd`, `4th`, …
+pub(in crate::rules) struct Ordinal(pub(in crate::rules) u32);
+
+impl fmt::Display for Ordinal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suffix = match (self.0 % 100, self.0 % 10) {
+            (11..=13, _) => "th",
+            (_, 1) => "st",
+            (_, 2) => "nd",
+            (_, 3) => "rd",
+            _ => "th",
+        };
+        write!(f, "{}{suffix}", self.0)
+    }
+}
+
+/// A length of time by its two largest units, rounded down: `3 days 4 h`, `12 min 45 s`, `2 s`.
+pub(in crate::rules) struct Span(pub(in crate::rules) Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        let day_word = if days == 1 { "day" } else { "days" };
+        match (days, hours, minutes, seconds % 60) {
+            (0, 0, 0, 0) if !self.0.is_zero() => f.write_str("less than 1 s"),
+            (0, 0, 0, s) => write!(f, "{s} s"),
+            (0, 0, m, 0) => write!(f, "{m} min"),
+            (0, 0, m, s) => write!(f, "{m} min {s} s"),
+            (0, h, 0, _) => write!(f, "{h} h"),
+            (0, h, m, _) => write!(f, "{h} h {m} min"),
+            (d, 0, _, _) => write!(f, "{d} {day_word}"),
+            (d, h, _, _) => write!(f, "{d} {day_word} {h} h"),
+        }
+    }
+}
+
+/// `1 record`, `2 records`: for nouns whose plural takes an s.
+pub(in crate::rules) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_know_the_teens() {
+        let text = |n| Ordinal(n).to_string();
+        assert_eq!(
+            [1, 2, 3, 4, 11, 12, 13, 21, 111].map(text).join(" "),
+            "1st 2nd 3rd 4th 11th 12th 13th 21st 111th"
+        );
+    }
+
+    #[test]
+    fn spans_show_their_two_largest_units() {
+        let text = |s| Span(Duration::from_secs(s)).to_string();
+        assert_eq!(text(765), "12 min 45 s");
+        assert_eq!(text(86_400 + 7200), "1 day 2 h");
+        assert_eq!(text(86_400 * 3), "3 days");
+        assert_eq!(text(0), "0 s");
+        assert_eq!(Span(Duration::from_millis(3)).to_string(), "less than 1 s");
+    }
+}
