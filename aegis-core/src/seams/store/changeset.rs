@@ -130,18 +130,23 @@ impl Changeset {
         self.changes.is_empty()
     }
 
-    /// The events of its changes, for stores.
-    pub fn events(&self) -> impl Iterator<Item = Event> {
-        self.changes.iter().zip(0u32..).map(|(change, index)| Event {
-            id: EventId { changeset: self.id, index },
-            tenant: change.write.entity().tenant().cloned(),
-            kind: change.kind,
-            actor: self.actor.clone(),
-            at: self.at,
-            subject: change.write.entity().key(),
-            before: change.write.before(),
-            after: change.write.after(),
-            facts: change.facts.clone(),
+    /// Its writes, each with its event, for stores.
+    pub fn into_writes(self) -> impl Iterator<Item = (Write, Event)> {
+        let Self { id, actor, at, changes, expects: _, fences: _ } = self;
+        changes.into_iter().zip(0u32..).map(move |(change, index)| {
+            let Change { write, kind, facts } = change;
+            let event = Event {
+                id: EventId { changeset: id, index },
+                tenant: write.entity().tenant().cloned(),
+                kind,
+                actor: actor.clone(),
+                at,
+                subject: write.entity().key(),
+                before: write.before(),
+                after: write.after(),
+                facts,
+            };
+            (write, event)
         })
     }
 }

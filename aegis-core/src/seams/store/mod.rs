@@ -5,6 +5,7 @@ mod error;
 mod ext;
 mod lease;
 mod log;
+mod matching;
 mod query;
 
 use std::{collections::HashMap, fmt, time::Duration};
@@ -32,10 +33,13 @@ use crate::model::{
 /// # Contract for implementors
 /// - [`commit`](Self::commit) is the only way to change an entity, and all or nothing. Everything
 ///   that a read answers was committed, and a read that begins after a commit answered sees it.
-/// - A changeset that was applied is never applied again: its id answers as the first time, for at
-///   least 24 hours.
+/// - A changeset that was applied is never applied again: its id answers [`Committed::Already`], for
+///   at least 24 hours by the store's own clock, whatever else it says. One that was refused was not
+///   applied and may be committed again.
 /// - Reads never cross the [`Scope`] they are given: what belongs to another tenant does not exist.
-/// - Leases are judged by the store's own clock.
+///   Keys are unique over all tenants, though: an insert of another tenant's key is refused.
+/// - An answer to a query is one snapshot: its page and its total are of one moment.
+/// - Leases are judged by the store's own clock: held while their time is not over, free from then on.
 /// - A timeout before a request left is `Unavailable`; after, for a commit, `Indeterminate`: it is
 ///   settled by committing the same changeset again.
 /// - Every method is cancel safe: a dropped call has happened whole or not at all.
@@ -45,13 +49,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     // ---- the one way to change what matters ----
 
     /// Applies a changeset: its writes, if all its expectations and fences hold, and one event per
-    /// write.
+    /// write, in the changeset's order. Everything is judged by what was there before the changeset.
+    /// Without writes it only checks.
+    ///
+    /// An entity's version is 1 after its insert and grows by 1 with each update; what is deleted
+    /// and inserted again begins anew. An entity never goes to another tenant.
     ///
     /// Idempotency key: [`Changeset::id`].
     ///
     /// # Errors
-    /// `VersionConflict` or `AlreadyExists` ([`StoreError::Conflict`], naming what no longer
-    /// holds; nothing was written), `Unavailable`, `Indeterminate`, `Internal`.
+    /// `InvalidInput` ([`StoreError::Malformed`]: two writes of one key, or an update or a deletion
+    /// under another tenant), `VersionConflict` or `AlreadyExists` ([`StoreError::Conflict`], naming
+    /// the first that no longer holds, fences before expectations before writes; nothing was
+    /// written), `Unavailable`, `Indeterminate`, `Internal`.
     async fn commit(&self, changeset: Changeset) -> Result<Committed, StoreError>;
 
     // ---- reads ----
@@ -74,50 +84,50 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`, `Internal`.
     async fn records(&self, query: &RecordQuery) -> Result<Page<BackupRecord>, StoreError>;
 
-    /// How many records match and what they take in storage, over all pages.
+    /// How many records match, and what their copies take that are there and match, over all pages.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn record_totals(&self, query: &RecordQuery) -> Result<RecordTotals, StoreError>;
 
-    /// Recovery plans that match, newest first.
+    /// Recovery plans that match, newest first by `created_at`, then by id.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn plans(&self, query: &PlanQuery) -> Result<Page<RecoveryPlan>, StoreError>;
 
-    /// Recovery executions that match, newest first by `started_at`.
+    /// Recovery executions that match, newest first by `started_at`, then by id.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn executions(&self, query: &ExecutionQuery) -> Result<Page<RecoveryExecution>, StoreError>;
 
-    /// Policies that match, newest first.
+    /// Policies that match, newest first by `created_at`, then by id.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn policies(&self, query: &PolicyQuery) -> Result<Page<Policy>, StoreError>;
 
-    /// Slots that match, newest first by nominal time.
+    /// Slots that match, newest first by nominal time, then by policy.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn slots(&self, query: &SlotQuery) -> Result<Page<Slot>, StoreError>;
 
-    /// Verifications that match, newest first by `started_at`.
+    /// Verifications that match, newest first by `started_at`, then by id.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError>;
 
-    /// Retention runs that match, newest first by `started_at`.
+    /// Retention runs that match, newest first by `started_at`, then by id.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError>;
 
-    /// States of policies of `cluster` that are due at `now`, the longest due first. Costs
-    /// O(answer), whatever the number of policies.
+    /// States of policies of `cluster` that are due at `now`, the longest due first, then by policy.
+    /// Costs O(answer), whatever the number of policies.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
@@ -128,9 +138,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Versioned<PolicyState>>, StoreError>;
 
-    /// When the next thing of `cluster` falls due by the clock: a policy, the retry of a job, the
-    /// end of a record's grace time, a deferred deletion. May be in the past; `None` if nothing is
-    /// ever due.
+    /// When the next thing of `cluster` falls due by the clock: a policy, the retry of a live job,
+    /// the end of a record's grace time, a deferred deletion. May be in the past; `None` if nothing
+    /// is ever due. A deletion that is under way is observed, not waited for.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
@@ -138,14 +148,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     // ---- leases ----
 
-    /// Claims a lease for `ttl` if nobody else holds it. Each grant to another holder, and each
-    /// grant after a lease ran out, is a new generation; the holder's own claim renews.
+    /// Claims a lease for `ttl` from now, if nobody else holds it. The claim of who holds it renews
+    /// it under its generation; every other grant, also to whom it ran out for or who gave it back,
+    /// is a new and greater one.
     ///
     /// # Errors
     /// `Unavailable`, `Indeterminate`, `Internal`. That another holds it is an answer.
     async fn claim(&self, name: &LeaseName, holder: &HolderId, ttl: Duration) -> Result<Claim, StoreError>;
 
-    /// Gives a lease back; nothing happens if it is held under another generation by now.
+    /// Gives a lease back; nothing happens if it was granted under another generation since.
     ///
     /// # Errors
     /// `Unavailable`, `Indeterminate`, `Internal`.
@@ -170,15 +181,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     // ---- the event log ----
 
-    /// Gives up to `limit` unsealed events their positions, in commit order, and links them into
-    /// their tenants' chains.
+    /// Gives up to `limit` unsealed events their positions, dense and in commit order (those of one
+    /// changeset in its order), and links them into their tenants' chains; what belongs to no tenant
+    /// has a chain of its own.
     ///
     /// # Errors
     /// `VersionConflict` if the fence no longer holds, `Unavailable`, `Indeterminate` (seal again:
     /// what is sealed stays sealed), `Internal`.
     async fn seal(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError>;
 
-    /// Sealed events after a position, in order. A scope of one tenant leaves out the others'.
+    /// Sealed events after a position, in order, at most `limit`. A scope of one tenant sees its
+    /// own alone: neither others' nor those that belong to no tenant.
     ///
     /// # Errors
     /// `NotFound` if events after `after` were pruned, `Unavailable`, `Internal`.
@@ -201,22 +214,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`, `Indeterminate` (repeat it), `Internal`.
     async fn advance_reader(&self, name: &str, position: Position) -> Result<(), StoreError>;
 
-    /// Forgets what nobody needs any more at `now`: expired reservations, applied changeset ids
-    /// older than a day, progress of operations noted more than a week ago. Never an entity that
-    /// people see, never an event.
+    /// Forgets what nobody needs any more: reservations that expired at or before `now`, which until
+    /// then stand; by the store's own clock, ids of changesets applied more than a day ago and
+    /// progress noted more than a week ago. Without events. Never an entity that people see, never
+    /// an event.
     ///
     /// # Errors
     /// `Unavailable`, `Indeterminate` (prune again), `Internal`.
     async fn prune(&self, now: Timestamp) -> Result<(), StoreError>;
 
-    /// When the newest event was committed, by the clock of whoever made it; `None` if there is
-    /// none. A wall clock that is far behind it has jumped.
+    /// When the event that was committed last was made, sealed or not, by the clock of whoever made
+    /// it; `None` if there is none. A wall clock that is far behind it has jumped.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn newest_event_at(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Every tenant that owns something, for what is done tenant by tenant.
+    /// Every tenant that owns something, in order, for what is done tenant by tenant.
     ///
     /// # Errors
     /// `Unavailable`, `Internal`.

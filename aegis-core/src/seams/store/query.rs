@@ -17,7 +17,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether it covers what belongs to `tenant`; what belongs to nobody is in every scope.
+    /// Whether it covers an entity of `tenant`; one that belongs to nobody is in every scope. (The
+    /// event log is stricter: see [`Store::events`](super::Store::events).)
     #[must_use]
     pub fn covers(&self, tenant: Option<&TenantId>) -> bool {
         match self {
@@ -27,7 +28,8 @@ impl Scope {
     }
 }
 
-/// The place of an entity in a list that is ordered newest first: its time, then its id.
+/// The place of an entity in a list that is ordered newest first: its time, then its id (of a slot,
+/// its policy's).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The time that the list is ordered by.
@@ -41,11 +43,11 @@ pub struct Cursor {
 pub struct Window {
     /// At most this many; 0 asks for the total alone.
     pub limit: usize,
-    /// Leave out so many first.
+    /// Leave out so many first; counted from `after`.
     pub offset: usize,
     /// Only what comes after this place; stable while things are inserted.
     pub after: Option<Cursor>,
-    /// Whether to count everything that matches.
+    /// Whether to count everything that matches, wherever the window lies.
     pub count: bool,
 }
 
@@ -140,9 +142,9 @@ queries! {
         policy: Option<PolicyId> = None,
         /// In one of these states; any when empty.
         states: Vec<RecordState> = Vec::new(),
-        /// With a copy in this location.
+        /// With a copy in this location, gone or not.
         location: Option<StorageUri> = None,
-        /// With a copy in such a storage.
+        /// With a copy in such a storage, gone or not; the same copy, if a location is given, too.
         backend: Option<StorageBackend> = None,
         /// Of this chain.
         chain: Option<ChainId> = None,
@@ -150,7 +152,8 @@ queries! {
         from: Option<Timestamp> = None,
         /// Made before this instant.
         to: Option<Timestamp> = None,
-        /// Whose grace time or deferral is over at this instant.
+        /// For which there is something to do at this instant: whose grace time is over, or which
+        /// are being deleted and not deferred beyond it.
         due_by: Option<Timestamp> = None,
     }
     /// Which recovery plans.
@@ -184,9 +187,9 @@ queries! {
     SlotQuery {
         /// Of this policy.
         policy: Option<PolicyId> = None,
-        /// At or after this nominal time.
+        /// Whose first nominal time is this or later.
         from: Option<Timestamp> = None,
-        /// Before this nominal time.
+        /// Whose first nominal time is before this.
         to: Option<Timestamp> = None,
     }
     /// Which verifications.

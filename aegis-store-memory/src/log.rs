@@ -1,0 +1,129 @@
+//! The event log: unsealed events in commit order, sealed ones by position, a chain per tenant.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use aegis_core::{
+    model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
+    seams::{Scope, Sealed, StoreError},
+};
+
+/// The events of one tenant, or of none.
+#[derive(Debug)]
+struct Chain {
+    head: ChainHash,
+    positions: Vec<Position>,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { head: ChainHash::GENESIS, positions: Vec::new() }
+    }
+}
+
+/// Every event that was committed.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    unsealed: VecDeque<Arc<Event>>,
+    /// The event at position `n` is at index `n - 1`.
+    sealed: Vec<SealedEvent>,
+    chains: HashMap<Option<TenantId>, Chain>,
+}
+
+/// Events to be sealed next, with the heads of their chains.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    events: Vec<Arc<Event>>,
+    heads: HashMap<Option<TenantId>, ChainHash>,
+    after: Position,
+}
+
+impl Log {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.unsealed.push_back(Arc::new(event));
+    }
+
+    /// The oldest unsealed events, at most `limit`.
+    pub(crate) fn batch(&self, limit: usize) -> Batch {
+        let events: Vec<_> = self.unsealed.iter().take(limit).cloned().collect();
+        let mut heads = HashMap::new();
+        for event in &events {
+            if let Some(chain) = self.chains.get(&event.tenant)
+                && !heads.contains_key(&event.tenant)
+            {
+                heads.insert(event.tenant.clone(), chain.head);
+            }
+        }
+        Batch { events, heads, after: self.head() }
+    }
+
+    /// Takes over a batch that was linked. No other batch may have been in between.
+    pub(crate) fn append(&mut self, linked: Vec<SealedEvent>) -> Sealed {
+        let count = linked.len();
+        self.unsealed.drain(..count.min(self.unsealed.len()));
+        for sealed in &linked {
+            if !self.chains.contains_key(&sealed.event.tenant) {
+                self.chains.insert(sealed.event.tenant.clone(), Chain::default());
+            }
+            if let Some(chain) = self.chains.get_mut(&sealed.event.tenant) {
+                chain.head = sealed.hash;
+                chain.positions.push(sealed.position);
+            }
+        }
+        self.sealed.extend(linked);
+        Sealed { count, head: self.head() }
+    }
+
+    fn head(&self) -> Position {
+        self.sealed.last().map_or(Position::START, |sealed| sealed.position)
+    }
+
+    /// Sealed events after a position.
+    pub(crate) fn read(&self, scope: &Scope, after: Position, limit: usize) -> Vec<SealedEvent> {
+        let Scope::Tenant(tenant) = scope else {
+            return self.sealed.iter().skip(index(after)).take(limit).cloned().collect();
+        };
+        let positions =
+            self.chains.get(&Some(tenant.clone())).map_or(&[][..], |chain| chain.positions.as_slice());
+        let first = positions.partition_point(|position| *position <= after);
+        let at = |position: &Position| self.sealed.get(index(*position).checked_sub(1)?).cloned();
+        positions.iter().skip(first).take(limit).filter_map(at).collect()
+    }
+
+    /// When the event that was committed last was made.
+    pub(crate) fn newest_at(&self) -> Option<Timestamp> {
+        let sealed = || self.sealed.last().map(|sealed| sealed.event.at);
+        self.unsealed.back().map(|event| event.at).or_else(sealed)
+    }
+}
+
+impl Batch {
+    /// Gives each event its position and links it to what came before it.
+    pub(crate) fn link(mut self) -> Result<Vec<SealedEvent>, StoreError> {
+        let mut linked = Vec::with_capacity(self.events.len());
+        for event in self.events {
+            self.after = self.after.next();
+            let position = self.after;
+            let previous = self.heads.get(&event.tenant).copied().unwrap_or(ChainHash::GENESIS);
+            let hash = previous.link(&event, position).map_err(|error| StoreError::Internal {
+                action: "link an event into its chain",
+                source: error.into(),
+            })?;
+            match self.heads.get_mut(&event.tenant) {
+                Some(head) => *head = hash,
+                None => {
+                    self.heads.insert(event.tenant.clone(), hash);
+                }
+            }
+            linked.push(SealedEvent { position, hash, event });
+        }
+        Ok(linked)
+    }
+}
+
+/// How many sealed events there are up to `position`.
+fn index(position: Position) -> usize {
+    usize::try_from(position.0).unwrap_or(usize::MAX)
+}

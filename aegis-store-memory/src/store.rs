@@ -1,0 +1,196 @@
+//! The store itself: a lock around the state, and the seam in front of it.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
+};
+
+use aegis_core::{
+    model::{
+        BackupJob, BackupRecord, ClusterName, Entity, EntityKey, OperationId, Policy, PolicyState, Position,
+        RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp, Verification,
+        Version, Versioned,
+    },
+    seams::{
+        Changeset, Claim, Clock, Committed, ExecutionQuery, Fence, HolderId, JobQuery, LeaseName, Page,
+        PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed,
+        SlotQuery, Store, StoreError, VerificationQuery,
+    },
+};
+use async_trait::async_trait;
+
+use crate::state::State;
+
+/// A store that lives as long as the process.
+///
+/// Exact in everything that [`Store`] promises, within one process. Leases and the age of what is
+/// pruned are judged by the given clock's monotonic time. No call waits for anything but other
+/// calls' short work, so none is ever `Unavailable` or `Indeterminate`.
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    /// Held while a batch is hashed, so that commits go on meanwhile.
+    sealing: Mutex<()>,
+    state: RwLock<State>,
+}
+
+impl MemoryStore {
+    /// An empty store whose leases run by `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, sealing: Mutex::default(), state: RwLock::default() }
+    }
+
+    // A panic can't leave half a change: a commit is checked before anything is touched, so what a
+    // poisoned lock guards is sound.
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("entities", &self.read().rows.len()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, changeset: Changeset) -> Result<Committed, StoreError> {
+        let mut state = self.write();
+        // Read under the lock, so that readings are in the order of commits.
+        let now = self.clock.monotonic();
+        state.commit(changeset, now)
+    }
+
+    async fn get(&self, scope: &Scope, key: &EntityKey) -> Result<Option<(Version, Entity)>, StoreError> {
+        Ok(self.read().get(scope, key))
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<BackupJob>, StoreError> {
+        Ok(self.read().jobs(query))
+    }
+
+    async fn records(&self, query: &RecordQuery) -> Result<Page<BackupRecord>, StoreError> {
+        Ok(self.read().records(query))
+    }
+
+    async fn record_totals(&self, query: &RecordQuery) -> Result<RecordTotals, StoreError> {
+        Ok(self.read().record_totals(query))
+    }
+
+    async fn plans(&self, query: &PlanQuery) -> Result<Page<RecoveryPlan>, StoreError> {
+        Ok(self.read().plans(query))
+    }
+
+    async fn executions(&self, query: &ExecutionQuery) -> Result<Page<RecoveryExecution>, StoreError> {
+        Ok(self.read().executions(query))
+    }
+
+    async fn policies(&self, query: &PolicyQuery) -> Result<Page<Policy>, StoreError> {
+        Ok(self.read().policies(query))
+    }
+
+    async fn slots(&self, query: &SlotQuery) -> Result<Page<Slot>, StoreError> {
+        Ok(self.read().slots(query))
+    }
+
+    async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError> {
+        Ok(self.read().verifications(query))
+    }
+
+    async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError> {
+        Ok(self.read().retention_runs(query))
+    }
+
+    async fn due_policies(
+        &self,
+        cluster: &ClusterName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError> {
+        Ok(self.read().due_policies(cluster, now, limit))
+    }
+
+    async fn next_due(&self, cluster: &ClusterName) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.read().next_due(cluster))
+    }
+
+    async fn claim(&self, name: &LeaseName, holder: &HolderId, ttl: Duration) -> Result<Claim, StoreError> {
+        let mut state = self.write();
+        let now = self.clock.monotonic();
+        Ok(state.leases.claim(name, holder, ttl, now))
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        self.write().leases.release(fence);
+        Ok(())
+    }
+
+    async fn report_progress(&self, reports: Vec<ProgressReport>) -> Result<(), StoreError> {
+        let now = self.clock.monotonic();
+        self.write().progress.note(reports, now);
+        Ok(())
+    }
+
+    async fn progress(
+        &self,
+        operations: &[OperationId],
+    ) -> Result<HashMap<OperationId, ProgressReport>, StoreError> {
+        Ok(self.read().progress.of(operations))
+    }
+
+    async fn seal(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError> {
+        let _sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        let held =
+            |state: &State| state.leases.check(fence, self.clock.monotonic()).map_err(StoreError::Conflict);
+        let batch = {
+            let state = self.read();
+            held(&state)?;
+            state.log.batch(limit)
+        };
+        let linked = batch.link()?;
+        let mut state = self.write();
+        held(&state)?;
+        Ok(state.log.append(linked))
+    }
+
+    async fn events(
+        &self,
+        scope: &Scope,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<SealedEvent>, StoreError> {
+        Ok(self.read().log.read(scope, after, limit))
+    }
+
+    async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
+        Ok(self.read().readers.get(name).copied().unwrap_or(Position::START))
+    }
+
+    async fn advance_reader(&self, name: &str, position: Position) -> Result<(), StoreError> {
+        let mut state = self.write();
+        let reader = state.readers.entry(name.to_owned()).or_default();
+        *reader = position.max(*reader);
+        Ok(())
+    }
+
+    async fn prune(&self, now: Timestamp) -> Result<(), StoreError> {
+        let reading = self.clock.monotonic();
+        self.write().prune(now, reading);
+        Ok(())
+    }
+
+    async fn newest_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.read().log.newest_at())
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        Ok(self.read().index.owners())
+    }
+}
