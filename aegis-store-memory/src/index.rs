@@ -42,7 +42,7 @@ pub(crate) enum Of {
     /// Records that are not deleted.
     PresentIn(ClusterName),
     /// Records that are not deleted.
-    PresentOf(PolicyId),
+    PresentUnder(PolicyId),
     /// Records that are expired or being deleted.
     LeavingFrom(ClusterName),
     /// What falls due by the clock; the place says when.
@@ -257,7 +257,7 @@ impl Entries {
         self.add(place, Of::Chain(record.chain));
         if record.state() != RecordState::Deleted {
             self.add(place, Of::PresentIn(record.cluster.clone()));
-            self.extend(place, record.policy.map(Of::PresentOf));
+            self.extend(place, record.policy.map(Of::PresentUnder));
         }
         let due = match &record.lifecycle {
             RecordLifecycle::Available | RecordLifecycle::Deleted { .. } => return,

@@ -249,7 +249,7 @@ fn record_lists(query: &RecordQuery) -> Vec<Of> {
             query.cluster.clone().filter(|_| present).map(Of::PresentIn),
             query.cluster.clone().filter(|_| leaving).map(Of::LeavingFrom),
             query.policy.map(Of::Policy),
-            query.policy.filter(|_| present).map(Of::PresentOf),
+            query.policy.filter(|_| present).map(Of::PresentUnder),
             query.chain.map(Of::Chain),
         ],
     )

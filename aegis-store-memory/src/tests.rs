@@ -41,8 +41,9 @@ fn inserting(id: u128, reservation: Reservation) -> Changeset {
 }
 
 fn sealer(store: &MemoryStore) -> Fence {
-    let claim = store.claim(&LeaseName::sealer(), &HolderId("me".into()), Duration::from_secs(10));
-    let Claim::Granted(lease) = block_on(claim).unwrap() else { panic!("someone else seals") };
+    let (name, me) = (LeaseName::sealer(), HolderId("me".into()));
+    let claim = block_on(store.claim(&name, &me, Duration::from_secs(10))).unwrap();
+    let Claim::Granted(lease) = claim else { panic!("someone else seals") };
     lease.fence
 }
 
