@@ -1,7 +1,9 @@
 //! The rules: pure functions of values and the present instant.
 
 mod blackout;
+pub mod exposure;
 pub mod retention;
+pub mod rto;
 mod schedule;
 mod slots;
 mod timetable;

@@ -44,6 +44,12 @@ pub(in crate::rules) fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// `1 hour`, `24 hours`, `48.5 hours`: rounded up to the tenth, so never less than it is.
+pub(in crate::rules) fn hours(duration: Duration) -> String {
+    let hours = super::exposure::hours_rounded_up(duration);
+    format!("{hours} hour{}", if duration.as_secs() == 3600 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -135,7 +135,7 @@ impl<'a> Calendar<'a> {
 
     fn look_up_month(&mut self, day: i64) {
         let epoch = jiff::civil::date(1970, 1, 1);
-        let days_of = |date: jiff::civil::Date| i64::from(date.duration_since(epoch).as_hours() / 24);
+        let days_of = |date: jiff::civil::Date| date.duration_since(epoch).as_hours() / 24;
         // A `Timestamp` on any wall clock lies within jiff's years, but for the outermost days.
         let date = epoch.saturating_add(jiff::SignedDuration::from_hours(day * 24));
         let first = date.first_of_month();

@@ -228,6 +228,7 @@ impl Decision<'_> {
 
 impl RetentionPlan {
     /// Every record's decision, newest record first.
+    #[must_use]
     pub fn decisions(&self) -> impl ExactSizeIterator<Item = Decision<'_>> {
         self.decisions.iter().map(|decided| Decision {
             id: decided.id,
