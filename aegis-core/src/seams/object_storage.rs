@@ -53,6 +53,10 @@ impl FromStr for ObjectKey {
 }
 
 /// The backend's own mark of one version of an object; opaque, compared for equality only.
+///
+/// Writes of different bytes differ in it. Writes of the same bytes may not (some backends hash), so
+/// what is compared and swapped should hold a counter. In a listing it may be incomplete: swap with
+/// what `put`, `get` or `head` answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectVersion {
     /// The entity tag, where the backend gives one.
@@ -90,7 +94,7 @@ pub struct ObjectMeta {
 pub struct ObjectPage {
     /// The objects of this page.
     pub objects: Vec<ObjectMeta>,
-    /// Pass as [`ListOptions::after`] for the next page; `None` at the end.
+    /// Pass as [`ListOptions::after`] for the next page, which may be empty; `None` at the end.
     pub next: Option<ObjectKey>,
 }
 
@@ -312,6 +316,9 @@ impl ObjectStorageError {
 /// - Every method is cancel safe in this sense: a dropped `put` has happened whole or not at all,
 ///   and a dropped `delete` may have happened.
 /// - `Clone`s and `Arc`s are handles to the same data.
+/// - Keys are names: nothing in them is decoded, expanded or resolved. Callers make no key that is
+///   the folder of another (`a` beside `a/b`), and no segment over 255 bytes: some backends can't
+///   hold them, and answer `InvalidInput`.
 #[async_trait]
 pub trait ObjectStorage: fmt::Debug + Send + Sync + 'static {
     /// The location that this storage serves.

@@ -109,11 +109,13 @@ impl Root {
                 let usable = found.is_dir() || (found.is_symlink() && self.dir.metadata(folder)?.is_dir());
                 if usable { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && !parent(folder).as_os_str().is_empty() =>
+            {
                 self.make_folder(parent(folder))?;
                 self.make_folder(folder)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.absence(error)),
         }
     }
 
@@ -122,15 +124,33 @@ impl Root {
         match self.durability {
             Durability::Synced => {
                 let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-                self.dir.open_dir(folder)?.into_std_file().sync_all()
+                // Opened as a file: a handle of `open_dir` is too weak to be flushed.
+                self.dir.open(folder)?.sync_all()
             }
             Durability::Buffered => Ok(()),
         }
     }
 
+    /// Fails if the root itself was removed: nothing in it is absent then, all of it is unavailable.
+    pub(super) fn must_exist(&self) -> io::Result<()> {
+        if self.dir.dir_metadata()?.nlink() == 0 {
+            let gone = "the directory of the location was removed";
+            return Err(io::Error::new(io::ErrorKind::StaleNetworkFileHandle, gone));
+        }
+        Ok(())
+    }
+
+    /// Tells what is absent from what can't be found because the root is gone.
+    fn absence(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::NotFound => self.must_exist().err().unwrap_or(error),
+            _ => error,
+        }
+    }
+
     /// What is known of the object; what is no regular file is no object.
     pub(super) fn meta(&self, key: &ObjectKey) -> io::Result<ObjectMeta> {
-        let found = self.dir.symlink_metadata(Self::path(key)?)?;
+        let found = self.dir.symlink_metadata(Self::path(key)?).map_err(|error| self.absence(error))?;
         if found.is_file() {
             Ok(object_meta(key.clone(), &found))
         } else {

@@ -129,3 +129,17 @@ fn another_backends_location_is_refused() {
     let error = LocalStorage::open(&"s3://bucket/".parse().unwrap(), Durability::Synced).unwrap_err();
     assert_eq!(error.class(), ErrorClass::InvalidInput);
 }
+
+#[tokio::test]
+async fn a_root_that_vanished_is_unavailable_and_not_empty() {
+    let (guard, storage) = fresh();
+    put(&storage, "a/b", "text").await;
+    fs::remove_dir_all(guard.path()).unwrap();
+    let classes = [
+        storage.get(&key("a/b")).await.unwrap_err().class(),
+        storage.list(&ListOptions::default()).await.unwrap_err().class(),
+        storage.put(&key("a/b"), Bytes::new(), PutMode::Overwrite).await.unwrap_err().class(),
+        storage.delete(&key("a/b")).await.unwrap_err().class(),
+    ];
+    assert_eq!(classes, [ErrorClass::Unavailable; 4]);
+}

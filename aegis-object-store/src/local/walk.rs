@@ -131,10 +131,9 @@ fn sorted(mut entries: Vec<Found>) -> Vec<Found> {
 /// The folders and regular files of a folder; nothing if it is not there.
 fn entries(root: &Root, folder: &str) -> io::Result<Vec<Found>> {
     let path = if folder.is_empty() { "." } else { folder };
-    let read = match gone_is_none(root.dir.read_dir(Path::new(path)))? {
-        Some(read) => read,
-        None => return Ok(Vec::new()),
-    };
+    root.must_exist()?;
+    let read = root.dir.read_dir(Path::new(path));
+    let Some(read) = gone_is_none(read)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in read {
         let entry = entry?;
