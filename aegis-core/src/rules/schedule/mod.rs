@@ -109,3 +109,6 @@ pub fn next_after(schedule: &Schedule, anchor: Timestamp, after: Timestamp) -> O
 pub fn last_until(schedule: &Schedule, anchor: Timestamp, at: Timestamp) -> Option<Timestamp> {
     CompiledSchedule::new(schedule, anchor).last_until(at)
 }
+
+#[cfg(test)]
+mod tests;
