@@ -4,11 +4,13 @@ mod blackout;
 pub mod exposure;
 pub mod retention;
 pub mod rto;
+mod lint;
 mod schedule;
 mod slots;
 mod timetable;
 mod words;
 
+pub use lint::{LintCode, LintFinding, PolicyFigures, lint};
 pub use schedule::{CompiledSchedule, last_until, next_after, schedule_human};
 pub use slots::{Activity, MAX_RANGES, PUNCTUAL, Settlement, SlotRange, Standing, close, settle};
 pub use timetable::{Timetable, Upcoming};
