@@ -82,10 +82,12 @@ pub fn lint(figures: &PolicyFigures<'_>, now: Timestamp) -> Vec<LintFinding> {
     let gaps = Gaps::after(&table, now);
     let slots = match gaps {
         None => no_slots(figures, &table, now).into_iter().collect(),
-        Some(gaps) => [gap_against_rpo(figures, gaps), overlap(figures, gaps), retention_against_gap(figures, gaps)]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>(),
+        Some(gaps) => {
+            [gap_against_rpo(figures, gaps), overlap(figures, gaps), retention_against_gap(figures, gaps)]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+        }
     };
     let rest = [retention_against_rpo(figures), lock_against_retention(figures)];
     days(figures).into_iter().chain(slots).chain(rest.into_iter().flatten()).collect()
@@ -124,7 +126,8 @@ fn days(figures: &PolicyFigures<'_>) -> Vec<LintFinding> {
 fn no_slots(figures: &PolicyFigures<'_>, table: &Timetable, now: Timestamp) -> Option<LintFinding> {
     let first = table.upcoming(now).next();
     let Some(first) = first.filter(|first| first.start_at.since(now) <= HORIZON) else {
-        let comes = first.map_or_else(|| "none ever".to_owned(), |first| format!("the first at {}", first.start_at));
+        let comes =
+            first.map_or_else(|| "none ever".to_owned(), |first| format!("the first at {}", first.start_at));
         let message = format!("no backup runs within 400 days, {comes}: name a day that comes more often");
         return Some(finding(LintCode::NoSlotInSight, message));
     };
@@ -214,7 +217,8 @@ fn retention_against_rpo(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
 }
 
 fn lock_against_retention(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
-    let (lock, retention) = figures.lock.zip(figures.retention).filter(|(lock, retention)| lock > retention)?;
+    let (lock, retention) =
+        figures.lock.zip(figures.retention).filter(|(lock, retention)| lock > retention)?;
     Some(finding(
         LintCode::LockLongerThanRetention,
         format!(

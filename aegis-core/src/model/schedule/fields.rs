@@ -99,6 +99,11 @@ impl CronFields {
         self.days_restricted && self.weekdays_restricted
     }
 
+    /// Whether every day matches.
+    pub(crate) const fn every_day(&self) -> bool {
+        !self.days_restricted && !self.weekdays_restricted && self.months.count_ones() == 12
+    }
+
     /// How many times of day there are on a day that matches.
     pub(crate) const fn times_per_day(&self) -> u32 {
         self.minutes.count_ones() * self.hours.count_ones()

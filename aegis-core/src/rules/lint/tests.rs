@@ -133,7 +133,11 @@ fn retention_against_the_rpo_and_the_slot_gap() {
     let codes: Vec<LintCode> = found.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, [LintCode::RetentionShorterThanSlotGap, LintCode::RetentionShorterThanRpo]);
     assert!(found[0].message.contains("kept for 3 days, and 7 days pass"), "{}", found[0].message);
-    assert!(found[1].message.contains("kept for 3 days, less than the RPO of 8 days"), "{}", found[1].message);
+    assert!(
+        found[1].message.contains("kept for 3 days, less than the RPO of 8 days"),
+        "{}",
+        found[1].message
+    );
 }
 
 #[test]
@@ -166,13 +170,18 @@ fn no_slot_in_sight_is_said_with_the_first_that_comes() {
 #[test]
 fn every_is_judged_as_well() {
     let every = Schedule::Every { period: Seconds::new(900).unwrap() };
-    let (code, message) = only(findings(&every, |figures| {
-        figures.rpo = Some(HOUR / 4);
-        figures.duration_p99 = Some(HOUR / 2);
-    })
-    .into_iter()
-    .filter(|finding| finding.code == LintCode::SlotGapExceedsRpo)
-    .collect());
+    let (code, message) = only(
+        findings(&every, |figures| {
+            figures.rpo = Some(HOUR / 4);
+            figures.duration_p99 = Some(HOUR / 2);
+        })
+        .into_iter()
+        .filter(|finding| finding.code == LintCode::SlotGapExceedsRpo)
+        .collect(),
+    );
     assert_eq!(code, LintCode::SlotGapExceedsRpo);
-    assert!(message.ends_with("no schedule can meet it: make backups faster or allow a longer RPO"), "{message}");
+    assert!(
+        message.ends_with("no schedule can meet it: make backups faster or allow a longer RPO"),
+        "{message}"
+    );
 }

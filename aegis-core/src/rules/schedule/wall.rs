@@ -8,20 +8,21 @@ use crate::model::{CronFields, SlotKind, ZoneName};
 
 const DAY: i64 = 86_400;
 
-/// How long after a clock change slots may still be bent by it: the widest gap that interval slots
-/// keep (under a day), or the widest second pass (a day).
-const UNREST: i64 = 2 * DAY;
-
 /// A cron pattern on the clock of a zone. Instants are whole seconds since the Unix epoch.
 #[derive(Clone, Debug)]
 pub(super) struct WallSlots {
     fields: CronFields,
     zone: Zone,
+    /// How long after a clock change slots may still be bent by it.
+    unrest: i64,
 }
 
 impl WallSlots {
     pub(super) fn new(fields: CronFields, zone: ZoneName) -> Self {
-        Self { fields, zone: Zone::new(zone) }
+        // The widest gap that interval slots keep: an hour for those of every hour of every day, and
+        // less than a day for others. The widest second pass of a calendar slot is a day.
+        let hourly = fields.interval && fields.hours.count_ones() == 24 && fields.every_day();
+        Self { fields, zone: Zone::new(zone), unrest: if hourly { 3_600 } else { 2 * DAY } }
     }
 
     /// The first slot after `after`.
@@ -48,20 +49,20 @@ impl WallSlots {
         }
     }
 
-    /// How many slots there are after `after` and until `through`. Walks two days after each clock
-    /// change and reckons the rest by months.
+    /// How many slots there are after `after` and until `through`. Walks what a clock
+    /// change may bend and reckons the rest by months.
     pub(super) fn count(&self, after: i64, through: i64) -> u64 {
         let (mut at, mut found) = (after, 0);
         while at < through {
             let stretch = self.zone.stretch(at);
-            let calm = stretch.start.saturating_add(UNREST);
+            let calm = stretch.start.saturating_add(self.unrest);
             if at >= calm && at < stretch.end - 1 {
                 let until = through.min(stretch.end - 1);
                 found += pattern::count(&self.fields, stretch.wall(at) + 1, stretch.wall(until) + 1);
                 at = until;
                 continue;
             }
-            let until = through.min(if at < calm { calm } else { stretch.end.saturating_add(UNREST) });
+            let until = through.min(if at < calm { calm } else { stretch.end.saturating_add(self.unrest) });
             while let Some(slot) = self.next_after(at).filter(|slot| *slot <= until) {
                 (at, found) = (slot, found + 1);
             }
@@ -84,7 +85,7 @@ impl WallSlots {
 
     fn next_interval(&self, after: i64) -> Option<i64> {
         let stretch = self.zone.stretch(after);
-        if after >= stretch.start.saturating_add(UNREST) {
+        if after >= stretch.start.saturating_add(self.unrest) {
             let next = stretch.instant(pattern::next_from(&self.fields, stretch.wall(after) + 1)?);
             if next < stretch.end {
                 return Some(next);

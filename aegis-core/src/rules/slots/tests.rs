@@ -52,7 +52,8 @@ fn coalesced(into: &str) -> SlotOutcome {
 
 /// The ranges as first, last, count and outcome.
 fn ranges(settlement: &Settlement) -> Vec<(String, String, u64, SlotOutcome)> {
-    let show = |range: &SlotRange| (range.first.to_string(), range.last.to_string(), range.count, range.outcome);
+    let show =
+        |range: &SlotRange| (range.first.to_string(), range.last.to_string(), range.count, range.outcome);
     settlement.ranges.iter().map(show).collect()
 }
 
@@ -141,7 +142,8 @@ fn overlap_skip_skips_the_slot_while_a_job_of_the_policy_is_active() {
 #[test]
 fn overlap_skip_after_downtime_skips_the_latest_and_misses_the_others() {
     let table = hourly(&ScheduleOptions::default());
-    let settlement = settle(&table, standing("2026-01-01T00:30:00Z", "2026-01-01T05:40:00Z", Activity::Active));
+    let settlement =
+        settle(&table, standing("2026-01-01T00:30:00Z", "2026-01-01T05:40:00Z", Activity::Active));
     assert_eq!(
         ranges(&settlement),
         [
@@ -244,10 +246,16 @@ fn jitter_puts_the_start_off_and_leaves_the_slot_its_nominal_time() {
     let table = hourly(&ScheduleOptions { jitter: seconds(600), ..Default::default() });
     assert!(!table.delay().is_zero());
     let nominal = at("2026-01-01T01:00:00Z");
-    let early = settle(&table, Standing { watermark: at("2026-01-01T00:30:00Z"), now: nominal, activity: Activity::Idle });
+    let early = settle(
+        &table,
+        Standing { watermark: at("2026-01-01T00:30:00Z"), now: nominal, activity: Activity::Idle },
+    );
     assert!(early.is_empty());
     assert_eq!(early.next_at, Some(nominal.saturating_add(table.delay())));
-    let due = Standing { now: nominal.saturating_add(table.delay()), ..idle("2026-01-01T00:30:00Z", "2026-01-01T00:30:00Z") };
+    let due = Standing {
+        now: nominal.saturating_add(table.delay()),
+        ..idle("2026-01-01T00:30:00Z", "2026-01-01T00:30:00Z")
+    };
     assert_eq!(settle(&table, due).run, Some(nominal));
 }
 
@@ -264,11 +272,15 @@ fn creating_a_policy_never_fires_a_past_slot() {
 #[test]
 fn trap_velero_fires_on_unpause() {
     let table = hourly(&ScheduleOptions::default());
-    let unpaused = close(&table, at("2026-01-01T00:30:00Z"), at("2026-01-04T00:30:00Z"), SkipReason::Disabled);
+    let unpaused =
+        close(&table, at("2026-01-01T00:30:00Z"), at("2026-01-04T00:30:00Z"), SkipReason::Disabled);
     let disabled = range("2026-01-01T01:00:00Z", "2026-01-04T00:00:00Z", 72, skipped(SkipReason::Disabled));
     assert_eq!((unpaused.run, ranges(&unpaused)), (None, vec![disabled]));
     assert_eq!(unpaused.watermark, at("2026-01-04T00:30:00Z"));
-    let next = settle(&table, Standing { watermark: unpaused.watermark, ..idle("2026-01-01T00:00:00Z", "2026-01-04T00:30:01Z") });
+    let next = settle(
+        &table,
+        Standing { watermark: unpaused.watermark, ..idle("2026-01-01T00:00:00Z", "2026-01-04T00:30:01Z") },
+    );
     assert!(next.is_empty());
     assert_eq!(next.next_at, Some(at("2026-01-04T01:00:00Z")));
 }
@@ -299,7 +311,8 @@ fn a_year_of_downtime_is_one_range_and_one_run() {
 #[test]
 fn a_gap_with_hundreds_of_blackouts_is_settled_in_calls_of_bounded_size() {
     let table = hourly(&ScheduleOptions { blackout: nightly((22, 0), (6, 0)), ..Default::default() });
-    let (mut watermark, now, mut calls, mut counted) = (at("2024-01-01T00:30:00Z"), at("2026-01-01T12:30:00Z"), 0, 0);
+    let (mut watermark, now, mut calls, mut counted) =
+        (at("2024-01-01T00:30:00Z"), at("2026-01-01T12:30:00Z"), 0, 0);
     let run = loop {
         let settlement = settle(&table, Standing { watermark, now, activity: Activity::Idle });
         assert!(settlement.ranges.len() <= MAX_RANGES);
@@ -331,7 +344,8 @@ fn a_clock_that_goes_backwards_never_unsettles_a_slot() {
 #[test]
 fn a_policy_edit_settles_slots_before_it_under_the_old_schedule_and_none_twice() {
     let edit = "2026-01-01T03:20:00Z";
-    let (old, new) = (hourly(&ScheduleOptions::default()), table(&cron("*/15 * * * *"), &ScheduleOptions::default()));
+    let (old, new) =
+        (hourly(&ScheduleOptions::default()), table(&cron("*/15 * * * *"), &ScheduleOptions::default()));
     let settled = settle(&old, idle("2026-01-01T00:30:00Z", edit));
     assert_eq!(settled.run, Some(at("2026-01-01T03:00:00Z")));
     let closed = close(&old, settled.watermark, at(edit), SkipReason::Superseded);
@@ -344,10 +358,12 @@ fn a_policy_edit_settles_slots_before_it_under_the_old_schedule_and_none_twice()
 fn a_policy_edit_between_a_slot_and_its_start_supersedes_it() {
     let table = hourly(&ScheduleOptions { jitter: seconds(600), ..Default::default() });
     let edit = at("2026-01-01T01:00:00Z");
-    let settled = settle(&table, Standing { now: edit, ..idle("2026-01-01T00:30:00Z", "2026-01-01T00:30:00Z") });
+    let settled =
+        settle(&table, Standing { now: edit, ..idle("2026-01-01T00:30:00Z", "2026-01-01T00:30:00Z") });
     assert!(settled.is_empty());
     let closed = close(&table, settled.watermark, edit, SkipReason::Superseded);
-    let superseded = range("2026-01-01T01:00:00Z", "2026-01-01T01:00:00Z", 1, skipped(SkipReason::Superseded));
+    let superseded =
+        range("2026-01-01T01:00:00Z", "2026-01-01T01:00:00Z", 1, skipped(SkipReason::Superseded));
     assert_eq!(ranges(&closed), [superseded]);
 }
 
@@ -358,7 +374,10 @@ fn the_ledger_has_an_entry_for_every_range_and_for_the_run() {
     let (tenant, job) = (TenantId::new("default").unwrap(), JobId::from_uuid(Uuid::from_u128(1)));
     let slots = settlement.ledger(policy(7), &tenant, at("2026-01-01T04:00:00Z"), || job);
     let [gap, run] = slots.as_slice() else { panic!("{slots:?}") };
-    assert_eq!((gap.nominal_at, gap.through, gap.count), (at("2026-01-01T01:00:00Z"), Some(at("2026-01-01T03:00:00Z")), 3));
+    assert_eq!(
+        (gap.nominal_at, gap.through, gap.count),
+        (at("2026-01-01T01:00:00Z"), Some(at("2026-01-01T03:00:00Z")), 3)
+    );
     assert_eq!((run.nominal_at, run.through, run.count), (at("2026-01-01T04:00:00Z"), None, 1));
     assert_eq!(run.outcome, SlotOutcome::Ran { job });
 }
@@ -367,7 +386,13 @@ fn schedules() -> impl Strategy<Value = Schedule> {
     prop_oneof![
         (30u32..20_000).prop_map(|period| Schedule::Every { period: Seconds::new(period).unwrap() }),
         (
-            prop::sample::select(vec!["*/10 * * * *", "0 * * * *", "0 */2 * * *", "30 1,2,14 * * *", "0 2 * * 0"]),
+            prop::sample::select(vec![
+                "*/10 * * * *",
+                "0 * * * *",
+                "0 */2 * * *",
+                "30 1,2,14 * * *",
+                "0 2 * * 0"
+            ]),
             prop::sample::select(vec!["UTC", "America/New_York", "Australia/Lord_Howe"])
         )
             .prop_map(|(text, zone)| Schedule::cron(

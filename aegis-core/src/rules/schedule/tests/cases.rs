@@ -45,7 +45,10 @@ fn calendar_slot_that_happens_twice_runs_the_first_time_only() {
     assert_eq!(autumn("30 1 * * *"), ["11-01 01:30 -04:00"]);
     assert_eq!(autumn("0 0,1,2 * * *"), ["11-01 00:00 -04:00", "11-01 01:00 -04:00", "11-01 02:00 -05:00"]);
     let quarters = autumn("*/15 1 * * *");
-    assert_eq!(quarters, ["11-01 01:00 -04:00", "11-01 01:15 -04:00", "11-01 01:30 -04:00", "11-01 01:45 -04:00"]);
+    assert_eq!(
+        quarters,
+        ["11-01 01:00 -04:00", "11-01 01:15 -04:00", "11-01 01:30 -04:00", "11-01 01:45 -04:00"]
+    );
 }
 
 #[test]
@@ -85,7 +88,13 @@ fn interval_slot_never_waits_longer_in_elapsed_time_than_the_patterns_own_gap() 
 fn interval_slot_gains_nothing_where_the_clock_change_makes_nothing_wait() {
     assert_eq!(
         spring("30 * * * *"),
-        ["03-08 00:30 -05:00", "03-08 01:30 -05:00", "03-08 03:30 -04:00", "03-08 04:30 -04:00", "03-08 05:30 -04:00"]
+        [
+            "03-08 00:30 -05:00",
+            "03-08 01:30 -05:00",
+            "03-08 03:30 -04:00",
+            "03-08 04:30 -04:00",
+            "03-08 05:30 -04:00"
+        ]
     );
 }
 
@@ -116,7 +125,11 @@ fn interval_slot_after_a_gap_of_a_day_or_more_that_does_not_exist_runs_at_the_fi
 fn two_nominal_times_on_one_instant_are_one_slot() {
     // 02:00, 02:15, 02:30, 02:45 and 03:00 all come at 03:00.
     assert_eq!(spring("*/15 2,3 * * *")[..2], ["03-08 03:00 -04:00", "03-08 03:15 -04:00"]);
-    assert_eq!(cron("*/15 2,3 * * *", "America/New_York").count(at("2026-03-08T05:00:00Z"), at("2026-03-08T08:00:00Z")), 4);
+    assert_eq!(
+        cron("*/15 2,3 * * *", "America/New_York")
+            .count(at("2026-03-08T05:00:00Z"), at("2026-03-08T08:00:00Z")),
+        4
+    );
 }
 
 #[test]
@@ -165,7 +178,10 @@ fn leap_days_and_long_months_are_found_years_ahead() {
     let next = |text: &str, after: &str| cron(text, "UTC").next_after(at(after)).unwrap().to_string();
     assert_eq!(next("0 0 29 2 *", "2096-03-01T00:00:00Z"), "2104-02-29T00:00:00Z");
     assert_eq!(next("0 0 31 * *", "2026-01-31T00:00:00Z"), "2026-03-31T00:00:00Z");
-    assert_eq!(cron("0 0 29 2 *", "UTC").last_until(at("2103-01-01T00:00:00Z")), Some(at("2096-02-29T00:00:00Z")));
+    assert_eq!(
+        cron("0 0 29 2 *", "UTC").last_until(at("2103-01-01T00:00:00Z")),
+        Some(at("2096-02-29T00:00:00Z"))
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The same decisions once more, as slowly and plainly as they can be put: a walk through all
 //! minutes, with nothing of the search but the words of the rules.
 
-use jiff::{Timestamp as Instant, civil::DateTime, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp as Instant, civil::DateTime, tz::TimeZone};
 
 /// A cron expression as five tables.
 pub(super) struct Naive {
@@ -23,7 +23,9 @@ impl Naive {
         let hours = table(hour, 0, 23);
         Self {
             minutes: table(minute, 0, 59),
-            interval: hour == "*" || (hour.starts_with("*/") && !hour.contains(',')) || hours.iter().all(|h| *h),
+            interval: hour == "*"
+                || (hour.starts_with("*/") && !hour.contains(','))
+                || hours.iter().all(|h| *h),
             hours,
             days: table(day, 1, 31),
             months: table(month, 1, 12),
@@ -32,40 +34,14 @@ impl Naive {
         }
     }
 
-    pub(super) fn matches(&self, wall: &Wall) -> bool {
-        let (day, weekday) = (self.days[wall.day], self.weekdays[wall.weekday]);
-        self.minutes[wall.minute]
-            && self.hours[wall.hour]
-            && self.months[wall.month]
-            && if self.either { day || weekday } else { day && weekday }
-    }
-}
-
-/// What a clock shows, as places in those tables.
-pub(super) struct Wall {
-    time: DateTime,
-    minute: usize,
-    hour: usize,
-    day: usize,
-    month: usize,
-    weekday: usize,
-}
-
-impl Wall {
-    pub(super) fn new(time: DateTime) -> Self {
+    pub(super) fn matches(&self, wall: DateTime) -> bool {
         let place = |number: i8| usize::try_from(number).unwrap();
-        Self {
-            time,
-            minute: place(time.minute()),
-            hour: place(time.hour()),
-            day: place(time.day()),
-            month: place(time.month()),
-            weekday: place(time.weekday().to_sunday_zero_offset()),
-        }
-    }
-
-    fn later(&self, minutes: i64) -> Self {
-        Self::new(self.time.saturating_add(jiff::SignedDuration::from_mins(minutes)))
+        let (day, weekday) = (place(wall.day()), place(wall.weekday().to_sunday_zero_offset()));
+        let (day, weekday) = (self.days[day], self.weekdays[weekday]);
+        self.minutes[place(wall.minute())]
+            && self.hours[place(wall.hour())]
+            && self.months[place(wall.month())]
+            && if self.either { day || weekday } else { day && weekday }
     }
 }
 
@@ -85,75 +61,70 @@ fn table(field: &str, min: usize, max: usize) -> Vec<bool> {
 
 /// The clock of a zone, minute by minute.
 pub(super) struct Minutes {
-    minutes: Vec<Minute>,
-}
-
-struct Minute {
-    instant: Instant,
-    wall: Wall,
-    /// What the clock left out just before.
-    left_out: Vec<Wall>,
+    /// Every wall minute that matters, those that the clock leaves out included.
+    face: Vec<DateTime>,
+    /// Each instant with what the clock shows then, as a place on the face.
+    shown: Vec<(Instant, usize)>,
 }
 
 impl Minutes {
     pub(super) fn new(zone: &TimeZone, from: Instant, minutes: i64) -> Self {
-        let first = from.as_second().div_euclid(60) * 60;
-        let mut before = Wall::new(zone.to_datetime(Instant::from_second(first - 60).unwrap()));
-        let minute = |minute: i64| {
-            let instant = Instant::from_second(first + minute * 60).unwrap();
-            let wall = Wall::new(zone.to_datetime(instant));
-            let left_out = (1..).map(|n| before.later(n)).take_while(|left_out| left_out.time < wall.time).collect();
-            before = wall.later(0);
-            Minute { instant, wall, left_out }
-        };
-        Self { minutes: (0..minutes).map(minute).collect() }
+        let first = from.as_second().div_euclid(60);
+        let instant = |minute: i64| Instant::from_second((first + minute) * 60).unwrap();
+        let start = zone.to_datetime(instant(0)) - SignedDuration::from_mins(DAY);
+        let place = |wall: DateTime| usize::try_from(wall.duration_since(start).as_mins()).unwrap();
+        Self {
+            face: (0..minutes + 3 * DAY).map(|n| start + SignedDuration::from_mins(n)).collect(),
+            shown: (0..minutes).map(|n| (instant(n), place(zone.to_datetime(instant(n))))).collect(),
+        }
     }
 
     pub(super) fn last(&self) -> Instant {
-        self.minutes.last().unwrap().instant
+        self.shown.last().unwrap().0
     }
 }
 
 /// Which of `clock`'s minutes are slots.
 pub(super) fn slots(pattern: &Naive, clock: &Minutes) -> Vec<Instant> {
-    if pattern.interval { interval(pattern, clock) } else { calendar(pattern, clock) }
+    let face: Vec<bool> = clock.face.iter().map(|wall| pattern.matches(*wall)).collect();
+    if pattern.interval { interval(&face, clock) } else { calendar(&face, clock) }
 }
 
 /// A wall time runs at the first instant at which the clock has reached it.
-fn calendar(pattern: &Naive, clock: &Minutes) -> Vec<Instant> {
-    let mut reached = DateTime::MIN;
+fn calendar(face: &[bool], clock: &Minutes) -> Vec<Instant> {
+    let mut reached = clock.shown[0].1;
     let mut slots = Vec::new();
-    for Minute { instant, wall, left_out } in &clock.minutes {
-        let new = wall.time > reached;
-        reached = reached.max(wall.time);
-        if new && pattern.matches(wall) || left_out.iter().any(|wall| pattern.matches(wall)) {
+    for (instant, wall) in &clock.shown {
+        if (reached + 1..=*wall).any(|wall| face[wall]) {
             slots.push(*instant);
         }
+        reached = reached.max(*wall);
     }
     slots
 }
 
 /// A match runs whenever the clock shows it; and no slot waits longer than the pattern's gap.
-fn interval(pattern: &Naive, clock: &Minutes) -> Vec<Instant> {
+fn interval(face: &[bool], clock: &Minutes) -> Vec<Instant> {
     let mut slots = Vec::new();
-    let (mut waited, mut gap) = (0, DAY);
-    for Minute { instant, wall, left_out } in &clock.minutes {
+    let (mut waited, mut gap, mut before) = (0, DAY, clock.shown[0].1);
+    for (instant, wall) in &clock.shown {
+        let left_out = || (before + 1..*wall).any(|wall| face[wall]);
         waited += 1;
-        let bent = if gap < DAY { waited >= gap } else { left_out.iter().any(|wall| pattern.matches(wall)) };
-        if pattern.matches(wall) || bent {
+        if face[*wall] || if gap < DAY { waited >= gap } else { left_out() } {
             slots.push(*instant);
-            (waited, gap) = (0, wall_gap(pattern, wall));
+            (waited, gap) = (0, wall_gap(|minutes| face[wall.saturating_add_signed(minutes)]));
         }
+        before = *wall;
     }
     slots
 }
 
 const DAY: i64 = 1_440;
 
-/// The minutes from the last match at or before `wall` to the next after it; a day if they are
-/// more than that.
-pub(super) fn wall_gap(pattern: &Naive, wall: &Wall) -> i64 {
-    let back = (0..DAY).find(|n| pattern.matches(&wall.later(-n))).unwrap_or(DAY);
-    let ahead = (1..=DAY).find(|n| pattern.matches(&wall.later(*n))).unwrap_or(DAY);
-    (back + ahead).min(DAY)
+/// The minutes from the last match to the next around a wall time, to which `matches` tells the
+/// neighbours; a day if they are more than that.
+pub(super) fn wall_gap(matches: impl Fn(isize) -> bool) -> i64 {
+    let back = (0..1_440).find(|n| matches(-n)).unwrap_or(1_440);
+    let ahead = (1..=1_440).find(|n| matches(*n)).unwrap_or(1_440);
+    i64::try_from(back + ahead).unwrap().min(DAY)
 }

@@ -96,7 +96,11 @@ fn compare(zone: &str, change: Instant, patterns: &[&str]) {
             assert_eq!(schedule.last_before(slot), Some(before), "{text} in {zone} before {slot}");
         }
         if let [first, .., last] = found[..] {
-            assert_eq!(schedule.count(first, last) + 1, found.len() as u64, "{text} in {zone} around {change}");
+            assert_eq!(
+                schedule.count(first, last) + 1,
+                found.len() as u64,
+                "{text} in {zone} around {change}"
+            );
         }
     }
 }
