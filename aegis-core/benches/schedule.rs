@@ -1,5 +1,6 @@
 //! The next slot of common schedules, each beside the bare croner call on the same zone data, and
 //! the ledger after a year of downtime. Run with `cargo bench -p aegis-core --bench schedule`.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up should stop")]
 
 use aegis_core::{
     model::{CronExpression, PolicyId, Schedule, ScheduleOptions, Seconds, Timestamp, ZoneName},

@@ -34,14 +34,34 @@ impl Naive {
         }
     }
 
-    pub(super) fn matches(&self, wall: DateTime) -> bool {
-        let place = |number: i8| usize::try_from(number).unwrap();
-        let (day, weekday) = (place(wall.day()), place(wall.weekday().to_sunday_zero_offset()));
-        let (day, weekday) = (self.days[day], self.weekdays[weekday]);
-        self.minutes[place(wall.minute())]
-            && self.hours[place(wall.hour())]
-            && self.months[place(wall.month())]
+    pub(super) fn matches(&self, wall: &Wall) -> bool {
+        let (day, weekday) = (self.days[wall.day], self.weekdays[wall.weekday]);
+        self.minutes[wall.minute]
+            && self.hours[wall.hour]
+            && self.months[wall.month]
             && if self.either { day || weekday } else { day && weekday }
+    }
+}
+
+/// What a clock shows, as places in those tables.
+pub(super) struct Wall {
+    minute: usize,
+    hour: usize,
+    day: usize,
+    month: usize,
+    weekday: usize,
+}
+
+impl Wall {
+    pub(super) fn new(wall: DateTime) -> Self {
+        let place = |number: i8| usize::try_from(number).unwrap();
+        Self {
+            minute: place(wall.minute()),
+            hour: place(wall.hour()),
+            day: place(wall.day()),
+            month: place(wall.month()),
+            weekday: place(wall.weekday().to_sunday_zero_offset()),
+        }
     }
 }
 
@@ -62,7 +82,7 @@ fn table(field: &str, min: usize, max: usize) -> Vec<bool> {
 /// The clock of a zone, minute by minute.
 pub(super) struct Minutes {
     /// Every wall minute that matters, those that the clock leaves out included.
-    face: Vec<DateTime>,
+    face: Vec<Wall>,
     /// Each instant with what the clock shows then, as a place on the face.
     shown: Vec<(Instant, usize)>,
 }
@@ -74,7 +94,7 @@ impl Minutes {
         let start = zone.to_datetime(instant(0)) - SignedDuration::from_mins(DAY);
         let place = |wall: DateTime| usize::try_from(wall.duration_since(start).as_mins()).unwrap();
         Self {
-            face: (0..minutes + 3 * DAY).map(|n| start + SignedDuration::from_mins(n)).collect(),
+            face: (0..minutes + 3 * DAY).map(|n| Wall::new(start + SignedDuration::from_mins(n))).collect(),
             shown: (0..minutes).map(|n| (instant(n), place(zone.to_datetime(instant(n))))).collect(),
         }
     }
@@ -86,7 +106,7 @@ impl Minutes {
 
 /// Which of `clock`'s minutes are slots.
 pub(super) fn slots(pattern: &Naive, clock: &Minutes) -> Vec<Instant> {
-    let face: Vec<bool> = clock.face.iter().map(|wall| pattern.matches(*wall)).collect();
+    let face: Vec<bool> = clock.face.iter().map(|wall| pattern.matches(wall)).collect();
     if pattern.interval { interval(&face, clock) } else { calendar(&face, clock) }
 }
 
