@@ -2,6 +2,7 @@
 
 mod blackout;
 pub mod exposure;
+pub mod health;
 pub mod retention;
 pub mod rto;
 mod lint;
