@@ -2,34 +2,18 @@
 #![cfg(feature = "testing")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aegis_core::{
     model::Timestamp,
-    seams::{Clock, Monotonic, ObjectStorage},
+    seams::ObjectStorage,
     testing::{
-        MemoryObjectStorage, MutantObjectStorage,
+        ManualClock, MemoryObjectStorage, MutantObjectStorage,
         ObjectStorageMutation::{self as Mutation, *},
         conformance::object_storage::{self as suite, Fresh, ObjectStorageHarness},
     },
 };
 use async_trait::async_trait;
-
-#[derive(Debug)]
-struct Stopped;
-
-#[async_trait]
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(1_770_393_600)
-    }
-
-    fn monotonic(&self) -> Monotonic {
-        Monotonic::from_elapsed(Duration::ZERO)
-    }
-
-    async fn sleep(&self, _: Duration) {}
-}
 
 /// A harness over the reference storage, with a rule broken or none.
 struct Memory(Option<Mutation>);
@@ -43,7 +27,8 @@ impl Memory {
     }
 
     fn empty() -> Arc<dyn ObjectStorage> {
-        Arc::new(MemoryObjectStorage::new("file:///memory/".parse().unwrap(), Arc::new(Stopped)))
+        let clock = ManualClock::starting_at(Timestamp::from_seconds(1_770_393_600));
+        Arc::new(MemoryObjectStorage::new("file:///memory/".parse().unwrap(), Arc::new(clock)))
     }
 }
 

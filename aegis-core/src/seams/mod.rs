@@ -4,6 +4,7 @@ mod clock;
 mod driver;
 mod error;
 mod notifier;
+mod object_lease;
 mod object_storage;
 mod store;
 
@@ -16,6 +17,7 @@ pub use driver::{
 };
 pub use error::{ErrorClass, Source, report};
 pub use notifier::{Notifier, NotifyError};
+pub use object_lease::{HeldLease, LeaseClaim, ObjectLease, ObjectLeaseError};
 pub use object_storage::{
     CompareAndSwap, Immutability, ListOptions, ObjectKey, ObjectKeyError, ObjectMeta, ObjectPage,
     ObjectStorage, ObjectStorageError, ObjectVersion, PutMode, StorageCapabilities, StorageProbe,
