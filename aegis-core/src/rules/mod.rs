@@ -3,9 +3,9 @@
 mod blackout;
 pub mod exposure;
 pub mod health;
+mod lint;
 pub mod retention;
 pub mod rto;
-mod lint;
 mod schedule;
 mod slots;
 mod timetable;
