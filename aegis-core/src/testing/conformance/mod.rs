@@ -7,4 +7,5 @@
 //! aegis_core::object_storage_conformance!(MyHarness);
 //! ```
 
+pub mod driver;
 pub mod object_storage;
