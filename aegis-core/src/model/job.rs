@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ArtifactName, BackupKind, ClusterName, DisplayName, Failure, IssueGroup, JobId, Labels, Machine,
-    NamespaceSelection, OperationId, PolicyId, Principal, RecordId, ResourceCounts, Sizes, StorageUri,
-    TenantId, Timestamp, TransitionError, machine::labels,
+    NamespaceName, NamespaceSelection, OperationId, PolicyId, Principal, RecordId, RecordRef, ResourceCounts,
+    Sizes, StorageUri, TenantId, Timestamp, TransitionError, machine::labels,
 };
 
 labels! {
@@ -71,20 +71,16 @@ pub struct Attempt {
     pub operation: OperationId,
     /// The name of what it makes.
     pub name: ArtifactName,
+    /// What it backs up, resolved when it started.
+    pub namespaces: Vec<NamespaceName>,
+    /// What it builds on.
+    pub base: Option<RecordRef>,
     /// When the engine committed to it.
     pub started_at: Timestamp,
     /// When it was known to be over.
     pub ended_at: Option<Timestamp>,
     /// Why it did not succeed, once that is known.
     pub failure: Option<Failure>,
-}
-
-impl Attempt {
-    /// An attempt that begins at `at`.
-    #[must_use]
-    pub const fn new(operation: OperationId, name: ArtifactName, at: Timestamp) -> Self {
-        Self { operation, name, started_at: at, ended_at: None, failure: None }
-    }
 }
 
 /// What happens to a backup job.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BackupKind, ClusterName, DisplayName, JobId, JobStatus, Labels, NamespaceSelection, PolicyId, Principal,
-    RecordId, Schedule, ScheduleOptions, StorageUri, TenantId, Timestamp, VerificationLevel, ZoneName,
+    RecordId, RetentionRules, Schedule, ScheduleOptions, StorageUri, TenantId, Timestamp, VerificationLevel,
+    ZoneName,
 };
 
 /// The recovery point objective: how much may be lost, as time.
@@ -44,6 +45,8 @@ pub struct Policy {
     pub schedule: Schedule,
     /// What bends the schedule.
     pub schedule_options: ScheduleOptions,
+    /// What stays.
+    pub retention: RetentionRules,
     /// How much may be lost.
     pub rpo: Option<Rpo>,
     /// How long getting back may take.

@@ -25,6 +25,12 @@ impl ReservationKey {
         Self(format!("artifact/{name}"))
     }
 
+    /// The order that nothing of a tenant expires: taken by a rebuild, until a person gives it back.
+    #[must_use]
+    pub fn retention_freeze(tenant: &TenantId) -> Self {
+        Self(format!("retention-freeze/{tenant}"))
+    }
+
     /// A client's idempotency key; unique per tenant, principal and route.
     #[must_use]
     pub fn idempotency(tenant: &TenantId, principal: &Principal, route: &str, key: &str) -> Self {

@@ -1,10 +1,10 @@
 //! Whether a policy can keep what it promises, as far as its figures tell before it runs.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{schedule_human, timetable::Timetable, words::Exact};
+use super::{schedule_human, timetable::Timetable};
 use crate::model::{Overlap, PolicyId, Schedule, ScheduleOptions, Timestamp};
 
 /// How far ahead slots are looked at.
@@ -110,9 +110,8 @@ fn days(figures: &PolicyFigures<'_>) -> Vec<LintFinding> {
                 schedule_human(figures.schedule)
             ),
         ));
-    } else if let day = fields.days.trailing_zeros()
-        && fields.some_month_lacks(day)
-    {
+    } else if fields.days_restricted && fields.days.trailing_zeros() > 28 {
+        let day = fields.days.trailing_zeros();
         findings.push(finding(
             LintCode::DayNotInEveryMonth,
             format!(
@@ -149,7 +148,7 @@ fn gap_against_rpo(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFindin
     let longest = gaps.longest;
     let age = longest.length() + figures.duration_p99.unwrap_or_default();
     let takes = match figures.duration_p99 {
-        Some(p99) if age > rpo => format!("and a backup takes up to {} (p99)", Exact(p99)),
+        Some(p99) if age > rpo => format!("and a backup takes up to {} (p99)", Spelled(p99)),
         None if longest.length() >= rpo => "and a backup takes time as well".to_owned(),
         _ => return None,
     };
@@ -157,18 +156,18 @@ fn gap_against_rpo(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFindin
     let mend = if room.is_zero() {
         "no schedule can meet it: make backups faster or allow a longer RPO".to_owned()
     } else {
-        format!("run it more often than every {}, or allow a longer RPO", Exact(room))
+        format!("run it more often than every {}, or allow a longer RPO", Spelled(room))
     };
     Some(finding(
         LintCode::SlotGapExceedsRpo,
         format!(
             "the RPO of {} cannot be kept: {} pass between the slots at {} and {}, {takes}, so the newest \
              recovery point gets {} old or more; {mend}",
-            Exact(rpo),
-            Exact(longest.length()),
+            Spelled(rpo),
+            Spelled(longest.length()),
             longest.from,
             longest.until,
-            Exact(age),
+            Spelled(age),
         ),
     ))
 }
@@ -184,8 +183,8 @@ fn overlap(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFinding> {
         format!(
             "a backup takes up to {} (p99), longer than the {} from one slot to the next: slots that fall due \
              meanwhile {fate}; run it less often",
-            Exact(p99),
-            Exact(gaps.shortest),
+            Spelled(p99),
+            Spelled(gaps.shortest),
         ),
     ))
 }
@@ -197,8 +196,8 @@ fn retention_against_gap(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<Lint
         format!(
             "recovery points are kept for {}, and {} pass between the slots at {} and {}: there is never more \
              than the one that the floors keep; keep them for longer or run it more often",
-            Exact(retention),
-            Exact(gaps.longest.length()),
+            Spelled(retention),
+            Spelled(gaps.longest.length()),
             gaps.longest.from,
             gaps.longest.until,
         ),
@@ -211,8 +210,8 @@ fn retention_against_rpo(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
         LintCode::RetentionShorterThanRpo,
         format!(
             "recovery points are kept for {}, less than the RPO of {}: keep them for at least the RPO",
-            Exact(retention),
-            Exact(rpo),
+            Spelled(retention),
+            Spelled(rpo),
         ),
     ))
 }
@@ -226,8 +225,8 @@ fn lock_against_retention(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
             "copies are locked for {}, longer than the {} that they are kept: they expire on time, but their \
              deletion is put off until the lock ends, and so long they take space; shorten the lock or keep them \
              for longer",
-            Exact(lock),
-            Exact(retention),
+            Spelled(lock),
+            Spelled(retention),
         ),
     ))
 }
@@ -312,6 +311,26 @@ impl Iterator for Starts<'_> {
             }
         }
         None
+    }
+}
+
+/// A duration as people say it: its two largest units.
+struct Spelled(Duration);
+
+impl fmt::Display for Spelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600, seconds / 60);
+        let pair = |large: u64, unit, small: u64, part| match small {
+            0 => format!("{large} {unit}"),
+            _ => format!("{large} {unit} {small} {part}"),
+        };
+        f.write_str(&match (days, hours, minutes) {
+            (0 | 1, 0, 0) => format!("{seconds} s"),
+            (0 | 1, 0, _) => pair(minutes, "min", seconds % 60, "s"),
+            (0 | 1, _, _) => pair(hours, "h", minutes % 60, "min"),
+            _ => pair(days, "days", hours % 24, "h"),
+        })
     }
 }
 

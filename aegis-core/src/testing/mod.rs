@@ -2,11 +2,9 @@
 
 mod clock;
 pub mod conformance;
-mod driver;
 mod object_storage;
 mod skip;
 
 pub use clock::ManualClock;
-pub use driver::{DriverMutation, Effects, MutantDriver, Script, ScriptedDriver};
 pub use object_storage::{MemoryObjectStorage, MutantObjectStorage, ObjectStorageMutation};
 pub use skip::skip;

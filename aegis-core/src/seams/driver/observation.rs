@@ -4,6 +4,7 @@ use crate::model::{
     BackupKind, Bytes, Encryption, IssueGroup, NamespaceName, Progress, ResourceCounts, Sizes, Timestamp,
     VerificationLevel, machine_labels,
 };
+use crate::seams::ErrorClass;
 
 /// What is true of an operation now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub warnings: Vec<IssueGroup>,
     /// Errors by cause; at least one if it did not complete.
     pub errors: Vec<IssueGroup>,
+    /// The class of what made it fail, where it is known: a transient one is worth another attempt.
+    pub failure_class: Option<ErrorClass>,
     /// What it made or found.
     pub result: WorkResult,
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::model::ClusterName;
+use crate::model::{ClusterName, StorageUri};
 
 /// What a lease is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,12 @@ impl LeaseName {
     #[must_use]
     pub fn sealer() -> Self {
         Self("sealer".into())
+    }
+
+    /// The keeping of the manifests in one storage location.
+    #[must_use]
+    pub fn manifests(location: &StorageUri) -> Self {
+        Self(format!("manifests/{location}").into())
     }
 
     /// The delivery of events to one notifier.

@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 const MODIFIED: &str = "Fri, 06 Feb 2026 16:00:00 GMT";
 
 /// A server of one bucket, stopped when it is dropped.
-pub(crate) struct FakeGcs {
+pub(super) struct FakeGcs {
     url: String,
     task: JoinHandle<()>,
 }
@@ -28,8 +28,6 @@ pub(crate) struct FakeGcs {
 struct Bucket {
     objects: BTreeMap<String, Object>,
     writes: u64,
-    /// As clones do that do not know of conditions.
-    ignores_conditions: bool,
 }
 
 #[derive(Clone)]
@@ -41,17 +39,8 @@ struct Object {
 type Shared = Arc<Mutex<Bucket>>;
 
 impl FakeGcs {
-    pub(super) async fn start() -> Self {
-        Self::serve(Bucket::default()).await
-    }
-
-    /// A server that writes whatever the conditions say.
-    pub(crate) async fn without_conditions() -> Self {
-        Self::serve(Bucket { ignores_conditions: true, ..Bucket::default() }).await
-    }
-
     #[expect(clippy::disallowed_methods, reason = "the server is a task beside the test")]
-    async fn serve(bucket: Bucket) -> Self {
+    pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
@@ -59,7 +48,7 @@ impl FakeGcs {
             .route("/{bucket}/", get(list))
             .route("/{bucket}/{*key}", any(object))
             .layer(axum::extract::DefaultBodyLimit::disable())
-            .with_state(Shared::new(Mutex::new(bucket)));
+            .with_state(Shared::default());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, task }
     }
@@ -105,7 +94,7 @@ impl Bucket {
     fn put(&mut self, key: String, bytes: Bytes, headers: &HeaderMap) -> Response {
         let current = self.objects.get(&key).map_or(0, |object| object.generation);
         let expected = headers.get("x-goog-if-generation-match").map(|value| value.to_str().unwrap().parse());
-        if !self.ignores_conditions && expected.is_some_and(|expected| expected != Ok(current)) {
+        if expected.is_some_and(|expected| expected != Ok(current)) {
             return StatusCode::PRECONDITION_FAILED.into_response();
         }
         self.writes += 1;

@@ -1,0 +1,30 @@
+//! The event log, as its owner reads it.
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+
+use super::Tenant;
+use crate::{
+    engine::{EngineError, runtime::subscribe},
+    model::{Position, SealedEvent},
+    seams::StoreError,
+};
+
+impl Tenant {
+    /// The tenant's sealed events after a position, then those that follow, without an end.
+    ///
+    /// A listener that remembers the position of the last event that it handled and comes back with
+    /// it misses none and sees none twice. Dropping the stream ends it.
+    pub fn subscribe(&self, after: Position) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
+        subscribe(Arc::clone(&self.core), self.tenant.clone(), after)
+    }
+
+    /// The tenant's sealed events after a position, at most `limit`.
+    ///
+    /// # Errors
+    /// `NotFound` if the log does not reach back so far.
+    pub async fn events(&self, after: Position, limit: usize) -> Result<Vec<SealedEvent>, EngineError> {
+        Ok(self.core.store.events(&self.scope(), after, limit).await?)
+    }
+}

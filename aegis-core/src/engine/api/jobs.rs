@@ -1,0 +1,273 @@
+//! Backup jobs, as people ask for them.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::{Listing, Tenant};
+use crate::{
+    engine::{EngineError, decide::job_facts},
+    model::{
+        BackupJob, BackupKind, ClusterName, DisplayName, EventKind, JobId, JobStatus, Labels, Machine,
+        NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
+    },
+    seams::{JobOrder, JobQuery, ProgressReport, Scope, Window},
+};
+
+/// How long a manual backup is kept at the least unless it says otherwise.
+const DEFAULT_TTL: Duration = Duration::from_secs(720 * 3600);
+
+/// A backup job to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewJob {
+    /// What people call it.
+    pub name: DisplayName,
+    /// What is backed up.
+    pub cluster: ClusterName,
+    /// Which namespaces of it.
+    pub namespaces: NamespaceSelection,
+    /// Whether volumes are wanted, for drivers that have them.
+    pub include_volumes: bool,
+    /// Where the data goes; the tenant's only location if not given.
+    pub location: Option<StorageUri>,
+    /// How long it is kept at the least; 720 hours unless given.
+    pub ttl: Duration,
+    /// Labels, passed on to the record.
+    pub labels: Labels,
+    /// What kind of backup.
+    pub kind: BackupKind,
+    /// Higher goes first.
+    pub priority: i32,
+    /// How long an attempt may run.
+    pub timeout: Duration,
+    /// How many attempts it may have.
+    pub max_attempts: NonZeroU32,
+}
+
+impl NewJob {
+    /// A full backup with defaults for the rest.
+    #[must_use]
+    pub fn new(name: DisplayName, cluster: ClusterName, namespaces: NamespaceSelection) -> Self {
+        Self {
+            name,
+            cluster,
+            namespaces,
+            include_volumes: true,
+            location: None,
+            ttl: DEFAULT_TTL,
+            labels: Labels::default(),
+            kind: BackupKind::Full,
+            priority: 0,
+            timeout: Policy::DEFAULT_TIMEOUT,
+            max_attempts: Policy::DEFAULT_MAX_ATTEMPTS,
+        }
+    }
+
+    /// Into this location.
+    #[must_use]
+    pub fn with_location(mut self, location: StorageUri) -> Self {
+        self.location = Some(location);
+        self
+    }
+
+    /// Of this kind.
+    #[must_use]
+    pub const fn with_kind(mut self, kind: BackupKind) -> Self {
+        self.kind = kind;
+        self
+    }
+}
+
+/// A job with what is known of it beside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobView {
+    /// The job.
+    pub job: Versioned<BackupJob>,
+    /// How far its open attempt is, as last seen.
+    pub progress: Option<ProgressReport>,
+    /// How many jobs of its cluster are started before it, while it waits.
+    pub queue_position: Option<u64>,
+}
+
+impl Tenant {
+    /// Makes a backup job; it starts as soon as the limits permit.
+    ///
+    /// # Errors
+    /// `InvalidInput` (an unknown cluster or location, with the known ones), `Unsupported` (a kind
+    /// that the cluster's driver can't make).
+    pub async fn create_job(&self, new: NewJob) -> Result<JobView, EngineError> {
+        let served = self.core.cluster_of(&self.tenant, &new.cluster)?;
+        let capabilities = served.driver.capabilities();
+        if !capabilities.kinds.contains(&new.kind) {
+            let (driver, kind) = (capabilities.driver, new.kind);
+            return Err(EngineError::Unsupported(format!("the {driver} driver makes no {kind} backups")));
+        }
+        let location = self.location(new.location)?;
+        let (changeset, id) = {
+            let decider = self.decider();
+            let mut changeset = self.changeset(&decider);
+            let id: JobId = decider.ids.mint(decider.now);
+            let job = BackupJob {
+                id,
+                tenant: self.tenant.clone(),
+                name: new.name,
+                cluster: new.cluster.clone(),
+                namespaces: new.namespaces,
+                include_volumes: new.include_volumes,
+                location,
+                ttl: Some(new.ttl),
+                labels: new.labels,
+                kind: new.kind,
+                priority: new.priority,
+                policy: None,
+                slot: None,
+                status: JobStatus::Pending,
+                attempts: Vec::new(),
+                max_attempts: new.max_attempts,
+                timeout: new.timeout,
+                retry_at: None,
+                created_by: self.principal.clone(),
+                created_at: decider.now,
+                started_at: None,
+                completed_at: None,
+                cancel_requested_at: None,
+                late_operation: None,
+                result: None,
+                failure: None,
+                warnings: Vec::new(),
+                errors: Vec::new(),
+                hidden: false,
+            };
+            let facts = job_facts(&job);
+            changeset.insert(job, EventKind::JobCreated, facts);
+            (changeset, id)
+        };
+        self.commit_new(changeset).await?;
+        self.core.wake(&new.cluster);
+        self.job(id).await
+    }
+
+    /// Runs a policy now, whatever its schedule says: the one thing that fires at once.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn run_policy(&self, policy: PolicyId) -> Result<JobView, EngineError> {
+        let policy = self.find::<Policy>(policy).await?;
+        let (changeset, id) = {
+            let decider = self.decider();
+            let mut changeset = self.changeset(&decider);
+            let id: JobId = decider.ids.mint(decider.now);
+            let mut job = decider.policy_job(&policy, id, None);
+            job.created_by = self.principal.clone();
+            let facts = job_facts(&job);
+            changeset.insert(job, EventKind::JobCreated, facts);
+            (changeset, id)
+        };
+        self.commit_new(changeset).await?;
+        self.core.wake(&policy.cluster);
+        self.job(id).await
+    }
+
+    pub(super) async fn commit_new(&self, changeset: crate::seams::Changeset) -> Result<(), EngineError> {
+        match self.commit(changeset).await? {
+            None => Ok(()),
+            Some(conflict) => Err(EngineError::Internal(format!("a new entity met a conflict: {conflict}"))),
+        }
+    }
+
+    /// One job, hidden ones left out.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn job(&self, id: JobId) -> Result<JobView, EngineError> {
+        let job = self.find::<BackupJob>(id).await?;
+        if job.hidden {
+            return Err(EngineError::not_found("job", id));
+        }
+        let progress = match job.open_attempt().map(|attempt| attempt.operation) {
+            Some(operation) => self.core.store.progress(&[operation]).await?.remove(&operation),
+            None => None,
+        };
+        let queue_position = self.queue_position(&job).await?;
+        Ok(JobView { job, progress, queue_position })
+    }
+
+    async fn queue_position(&self, job: &BackupJob) -> Result<Option<u64>, EngineError> {
+        if job.status != JobStatus::Pending {
+            return Ok(None);
+        }
+        let mut query = JobQuery::new(Scope::Everyone);
+        query.cluster = Some(job.cluster.clone());
+        query.statuses = vec![JobStatus::Pending];
+        query.hidden = true;
+        query.order = JobOrder::Dispatch;
+        query.window = Window::first(10_000);
+        let waiting = self.core.store.jobs(&query).await?.items;
+        let position = waiting.iter().position(|other| other.id == job.id);
+        Ok(position.and_then(|position| u64::try_from(position).ok()))
+    }
+
+    /// Jobs that match; the scope of `query` is overridden by this tenant's.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn jobs(&self, mut query: JobQuery) -> Result<Listing<Versioned<BackupJob>>, EngineError> {
+        query.scope = self.scope();
+        let page = self.core.store.jobs(&query).await?;
+        Ok(Listing { items: page.items, total: page.total })
+    }
+
+    /// What deleting a job means: a waiting one is cancelled, a running one is asked to end, an
+    /// ended one is hidden while its record, slots, counts and events stay. Idempotent.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unsupported` if it runs and its driver can't cancel.
+    pub async fn delete_job(&self, id: JobId) -> Result<(), EngineError> {
+        let job = self.find::<BackupJob>(id).await?;
+        if job.hidden {
+            return Err(EngineError::not_found("job", id));
+        }
+        if !job.status.is_terminal() {
+            return self.cancel_job(id).await.map(drop);
+        }
+        if job.status == JobStatus::Cancelled {
+            return Ok(());
+        }
+        self.change::<BackupJob>(id, |_, job, mut changeset| {
+            let mut next = BackupJob::clone(job);
+            next.hidden = true;
+            changeset.update(job.version, next, EventKind::JobHidden, job_facts(job));
+            Ok(changeset)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Cancels a waiting job, or notes for good that a running one is to end: it ends as cancelled
+    /// when its driver says so, or as what it really became. Idempotent.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidTransition` if it has ended; `Unsupported` if it runs and its driver
+    /// can't cancel.
+    pub async fn cancel_job(&self, id: JobId) -> Result<JobView, EngineError> {
+        let job = self.find::<BackupJob>(id).await?;
+        if job.status == JobStatus::InProgress
+            && let Some(served) = self.core.clusters.get(&job.cluster)
+            && !served.driver.capabilities().has(crate::seams::Feature::CancelBackup)
+        {
+            let driver = served.driver.capabilities().driver;
+            return Err(EngineError::Unsupported(format!(
+                "the {driver} driver can't cancel a running backup"
+            )));
+        }
+        let changed = self
+            .change::<BackupJob>(id, |decider, job, changeset| {
+                if job.cancel_requested_at.is_some() {
+                    return Ok(changeset);
+                }
+                Ok(decider.cancel_job(job, changeset)?)
+            })
+            .await?;
+        self.core.wake(&changed.cluster);
+        self.job(id).await
+    }
+}

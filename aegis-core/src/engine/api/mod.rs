@@ -1,0 +1,18 @@
+//! What can be asked of the engine, typed.
+
+mod events;
+mod jobs;
+mod plans;
+mod policies;
+mod rebuild;
+mod records;
+mod retention;
+mod tenant;
+
+pub use jobs::{JobView, NewJob};
+pub use plans::{Execute, Executed, ExecutionView, NewPlan, PlanView};
+pub use policies::{NewPolicy, PolicyChange, PolicyView};
+pub use rebuild::Rebuilt;
+pub use records::{HoldRequest, RecordView};
+pub use retention::RetentionPreview;
+pub use tenant::{Listing, Tenant};

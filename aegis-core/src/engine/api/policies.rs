@@ -1,0 +1,455 @@
+//! DR policies, as people edit them.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::{Listing, Tenant};
+use crate::{
+    engine::{
+        EngineError,
+        decide::{policy_facts, with_due},
+        runtime::RETRIES,
+    },
+    model::{
+        BackupKind, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, Labels, NamespaceSelection,
+        Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo, Rto, Schedule,
+        ScheduleOptions, SkipReason, Slot, StorageUri, VerificationLevel, Version, Versioned,
+    },
+    rules::{Activity, Standing, Timetable, close, schedule_human, settle},
+    seams::{Changeset, Conflict, PolicyQuery, SlotQuery, StoreExt, Window},
+};
+
+/// A policy to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewPolicy {
+    /// Its name; unique per tenant.
+    pub name: DisplayName,
+    /// Why it exists.
+    pub description: String,
+    /// What is protected.
+    pub cluster: ClusterName,
+    /// Which namespaces of it.
+    pub namespaces: NamespaceSelection,
+    /// Whether volumes are wanted, for drivers that have them.
+    pub include_volumes: bool,
+    /// What kind of backup its slots make.
+    pub kind: BackupKind,
+    /// Where the data goes; the tenant's only location if not given.
+    pub location: Option<StorageUri>,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// What bends the schedule.
+    pub schedule_options: ScheduleOptions,
+    /// What stays.
+    pub retention: RetentionRules,
+    /// How much may be lost.
+    pub rpo: Option<Rpo>,
+    /// How long getting back may take.
+    pub rto: Option<Rto>,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Higher goes first.
+    pub priority: i32,
+    /// How many attempts a job may have.
+    pub max_attempts: NonZeroU32,
+    /// How long an attempt may run.
+    pub timeout: Duration,
+    /// How deep each new record is verified.
+    pub verify: Option<VerificationLevel>,
+    /// Whether records that lack something count for the RPO.
+    pub count_partial: bool,
+    /// Labels of its jobs.
+    pub labels: Labels,
+}
+
+impl NewPolicy {
+    /// An enabled policy of full backups with defaults for the rest.
+    #[must_use]
+    pub fn new(
+        name: DisplayName,
+        cluster: ClusterName,
+        namespaces: NamespaceSelection,
+        schedule: Schedule,
+        retention: RetentionRules,
+    ) -> Self {
+        Self {
+            name,
+            description: String::new(),
+            cluster,
+            namespaces,
+            include_volumes: true,
+            kind: BackupKind::Full,
+            location: None,
+            schedule,
+            schedule_options: ScheduleOptions::default(),
+            retention,
+            rpo: None,
+            rto: None,
+            enabled: true,
+            priority: 0,
+            max_attempts: Policy::DEFAULT_MAX_ATTEMPTS,
+            timeout: Policy::DEFAULT_TIMEOUT,
+            verify: None,
+            count_partial: false,
+            labels: Labels::default(),
+        }
+    }
+}
+
+/// A change to a policy: what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyChange {
+    /// Only if it is still at this version.
+    pub if_version: Option<Version>,
+    /// Another name.
+    pub name: Option<DisplayName>,
+    /// Another description.
+    pub description: Option<String>,
+    /// Other namespaces.
+    pub namespaces: Option<NamespaceSelection>,
+    /// With or without volumes.
+    pub include_volumes: Option<bool>,
+    /// Another kind of backup.
+    pub kind: Option<BackupKind>,
+    /// Another location; records stay where they are.
+    pub location: Option<StorageUri>,
+    /// Another schedule, in force from now.
+    pub schedule: Option<Schedule>,
+    /// Other options of the schedule, in force from now.
+    pub schedule_options: Option<ScheduleOptions>,
+    /// Other rules.
+    pub retention: Option<RetentionRules>,
+    /// Another objective, or none.
+    pub rpo: Option<Option<Rpo>>,
+    /// Another objective, or none.
+    pub rto: Option<Option<Rto>>,
+    /// On or off.
+    pub enabled: Option<bool>,
+    /// Another priority.
+    pub priority: Option<i32>,
+    /// Another level, or none.
+    pub verify: Option<Option<VerificationLevel>>,
+    /// Other labels.
+    pub labels: Option<Labels>,
+}
+
+/// A policy with what the engine knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyView {
+    /// The policy.
+    pub policy: Versioned<Policy>,
+    /// Its schedule in English.
+    pub schedule_human: String,
+    /// What the engine knows of it.
+    pub state: Option<Versioned<PolicyState>>,
+}
+
+impl Tenant {
+    /// Makes a policy. Its first slot is the first after now: making it never runs it.
+    ///
+    /// # Errors
+    /// `InvalidInput` (an unknown cluster or location, rules that would keep nothing),
+    /// `AlreadyExists` (the name), `Unsupported` (a kind or level that the driver does not have).
+    pub async fn create_policy(&self, new: NewPolicy) -> Result<PolicyView, EngineError> {
+        self.check_policy(&new.cluster, new.kind, new.verify, &new.retention)?;
+        let location = self.location(new.location.clone())?;
+        let (changeset, policy) = {
+            let decider = self.decider();
+            let id: PolicyId = decider.ids.mint(decider.now);
+            let policy = self.policy_of(new, id, location, decider.now);
+            let table = table_of(&policy);
+            let mut state = PolicyState::new(&policy);
+            state.next_run_at =
+                settle(&table, standing(&state, decider.now)).next_at.filter(|_| policy.enabled);
+            let mut changeset = self.changeset(&decider);
+            self.reserve_policy_name(&mut changeset, &policy);
+            changeset.insert(with_due(state), EventKind::PolicyStateChanged, policy_facts(&policy));
+            let facts = policy_facts(&policy);
+            changeset.insert(policy.clone(), EventKind::PolicyCreated, facts);
+            (changeset, policy)
+        };
+        self.commit_policy(changeset, &policy.name).await?;
+        self.core.wake(&policy.cluster);
+        self.policy(policy.id).await
+    }
+
+    fn policy_of(
+        &self,
+        new: NewPolicy,
+        id: PolicyId,
+        location: StorageUri,
+        now: crate::model::Timestamp,
+    ) -> Policy {
+        Policy {
+            id,
+            tenant: self.tenant.clone(),
+            name: new.name,
+            description: new.description,
+            cluster: new.cluster,
+            namespaces: new.namespaces,
+            include_volumes: new.include_volumes,
+            kind: new.kind,
+            location,
+            schedule: new.schedule,
+            schedule_options: new.schedule_options,
+            retention: new.retention,
+            rpo: new.rpo,
+            rto: new.rto,
+            enabled: new.enabled,
+            priority: new.priority,
+            max_attempts: new.max_attempts,
+            timeout: new.timeout,
+            verify: new.verify,
+            count_partial: new.count_partial,
+            labels: new.labels,
+            created_by: self.principal.clone(),
+            created_at: now,
+            updated_at: now,
+            effective_at: now,
+        }
+    }
+
+    fn check_policy(
+        &self,
+        cluster: &ClusterName,
+        kind: BackupKind,
+        verify: Option<VerificationLevel>,
+        retention: &RetentionRules,
+    ) -> Result<(), EngineError> {
+        let capabilities = self.core.cluster_of(&self.tenant, cluster)?.driver.capabilities();
+        let driver = capabilities.driver;
+        if !capabilities.kinds.contains(&kind) {
+            return Err(EngineError::Unsupported(format!("the {driver} driver makes no {kind} backups")));
+        }
+        if let Some(level) = verify.filter(|level| !capabilities.verification.contains(level)) {
+            return Err(EngineError::Unsupported(format!(
+                "the {driver} driver does not verify up to {level}"
+            )));
+        }
+        retention.validate().map_err(|error| EngineError::field("retention", error))
+    }
+
+    fn reserve_policy_name(&self, changeset: &mut Changeset, policy: &Policy) {
+        let reservation = Reservation {
+            key: ReservationKey::policy_name(&self.tenant, &policy.name),
+            tenant: self.tenant.clone(),
+            owner: EntityKey::Policy(policy.id),
+            request_hash: None,
+            expires_at: None,
+        };
+        changeset.insert(reservation, EventKind::ReservationMade, EventFacts::default());
+    }
+
+    async fn commit_policy(&self, changeset: Changeset, name: &DisplayName) -> Result<(), EngineError> {
+        match self.commit(changeset).await? {
+            None => Ok(()),
+            Some(Conflict::Exists { key: EntityKey::Reservation(_) }) => {
+                Err(EngineError::AlreadyExists { what: "policy", name: name.to_string() })
+            }
+            Some(_) => Err(EngineError::VersionConflict { what: "policy" }),
+        }
+    }
+
+    /// One policy.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn policy(&self, id: PolicyId) -> Result<PolicyView, EngineError> {
+        let policy = self.find::<Policy>(id).await?;
+        self.view_policy(policy).await
+    }
+
+    async fn view_policy(&self, policy: Versioned<Policy>) -> Result<PolicyView, EngineError> {
+        let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
+        Ok(PolicyView { schedule_human: schedule_human(&policy.schedule), policy, state })
+    }
+
+    /// Policies that match; the scope of `query` is overridden by this tenant's.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn policies(&self, mut query: PolicyQuery) -> Result<Listing<PolicyView>, EngineError> {
+        query.scope = self.scope();
+        let page = self.core.store.policies(&query).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for policy in page.items {
+            items.push(self.view_policy(policy).await?);
+        }
+        Ok(Listing { items, total: page.total })
+    }
+
+    /// The slots of a policy, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn slots(&self, id: PolicyId, limit: usize) -> Result<Vec<Versioned<Slot>>, EngineError> {
+        self.find::<Policy>(id).await?;
+        let mut query = SlotQuery::new(self.scope()).with_window(Window::first(limit));
+        query.policy = Some(id);
+        Ok(self.core.store.slots(&query).await?.items)
+    }
+
+    /// Changes a policy. Slots that came before are settled by the policy as it was; another
+    /// schedule, and switching on, take effect from now and never fire a past slot.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput`, `Unsupported`, `AlreadyExists` (the name), `VersionConflict` (it
+    /// is not at [`PolicyChange::if_version`] any more).
+    pub async fn update_policy(&self, id: PolicyId, change: PolicyChange) -> Result<PolicyView, EngineError> {
+        for _ in 0..RETRIES {
+            let before = self.find::<Policy>(id).await?;
+            if change.if_version.is_some_and(|version| version != before.version) {
+                return Err(EngineError::VersionConflict { what: "policy" });
+            }
+            let after = apply(&before, &change);
+            self.check_policy(&after.cluster, after.kind, after.verify, &after.retention)?;
+            self.core.storage_for(&self.tenant, &after.location)?;
+            let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
+            let old_name = self.reserved_name(&before).await?;
+            let changeset = self.rewrite_policy(&before, after, state.as_ref(), old_name.as_ref());
+            match self.commit(changeset).await? {
+                None => {
+                    self.core.wake(&before.cluster);
+                    return self.policy(id).await;
+                }
+                Some(Conflict::Exists { key: EntityKey::Reservation(_) }) => {
+                    let name = change.name.as_ref().map_or_else(String::new, ToString::to_string);
+                    return Err(EngineError::AlreadyExists { what: "policy", name });
+                }
+                Some(_) => {}
+            }
+        }
+        Err(EngineError::VersionConflict { what: "policy" })
+    }
+
+    fn rewrite_policy(
+        &self,
+        before: &Versioned<Policy>,
+        mut after: Policy,
+        state: Option<&Versioned<PolicyState>>,
+        old_name: Option<&Versioned<Reservation>>,
+    ) -> Changeset {
+        let decider = self.decider();
+        let mut changeset = self.changeset(&decider);
+        after.updated_at = decider.now;
+        let rescheduled = before.schedule != after.schedule
+            || before.schedule_options != after.schedule_options
+            || before.enabled != after.enabled;
+        if rescheduled {
+            after.effective_at = decider.now;
+        }
+        if before.name != after.name {
+            self.reserve_policy_name(&mut changeset, &after);
+            if let Some(old) = old_name {
+                changeset.delete(old, EventKind::ReservationReleased, EventFacts::default());
+            }
+        }
+        if let Some(state) = state {
+            let mut next = PolicyState::clone(state);
+            if rescheduled {
+                let reason = if before.enabled { SkipReason::Superseded } else { SkipReason::Disabled };
+                let table = table_of(before);
+                let closed = close(&table, state.watermark, decider.now, reason);
+                for slot in
+                    closed.ledger(before.id, &self.tenant, decider.now, || decider.ids.mint(decider.now))
+                {
+                    changeset.insert(slot, EventKind::SlotSettled, policy_facts(before));
+                }
+                next.watermark = closed.watermark;
+                let upcoming = settle(&table_of(&after), standing(&next, decider.now));
+                next.next_run_at = upcoming.next_at.filter(|_| after.enabled);
+            }
+            if before.retention != after.retention {
+                next.next_sweep_at = Some(decider.now);
+            }
+            let next = with_due(next);
+            if next != *state.value {
+                changeset.update(state.version, next, EventKind::PolicyStateChanged, policy_facts(before));
+            }
+        }
+        let facts = policy_facts(&after);
+        changeset.update(before.version, after, EventKind::PolicyUpdated, facts);
+        changeset
+    }
+
+    /// The reservation of a policy's name.
+    async fn reserved_name(&self, policy: &Policy) -> Result<Option<Versioned<Reservation>>, EngineError> {
+        let key = ReservationKey::policy_name(&self.tenant, &policy.name);
+        let found = self.core.store.find::<Reservation>(&self.scope(), key).await?;
+        Ok(found.filter(|name| name.owner == EntityKey::Policy(policy.id)))
+    }
+
+    /// Deletes a policy. Its records, their holds and its history stay.
+    ///
+    /// # Errors
+    /// `NotFound`; `VersionConflict` if it was changed meanwhile again and again.
+    pub async fn delete_policy(&self, id: PolicyId) -> Result<(), EngineError> {
+        for _ in 0..RETRIES {
+            let policy = self.find::<Policy>(id).await?;
+            let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
+            let name = self.reserved_name(&policy).await?;
+            let changeset = {
+                let decider = self.decider();
+                let mut changeset = self.changeset(&decider);
+                if let Some(name) = &name {
+                    changeset.delete(name, EventKind::ReservationReleased, EventFacts::default());
+                }
+                if let Some(state) = state {
+                    changeset.delete(&state, EventKind::PolicyStateChanged, policy_facts(&policy));
+                }
+                changeset.delete(&policy, EventKind::PolicyDeleted, policy_facts(&policy));
+                changeset
+            };
+            if self.commit(changeset).await?.is_none() {
+                return Ok(());
+            }
+        }
+        Err(EngineError::VersionConflict { what: "policy" })
+    }
+}
+
+fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy {
+    let mut policy = Policy::clone(before);
+    let change = change.clone();
+    if let Some(name) = change.name {
+        policy.name = name;
+    }
+    if let Some(description) = change.description {
+        policy.description = description;
+    }
+    if let Some(namespaces) = change.namespaces {
+        policy.namespaces = namespaces;
+    }
+    if let Some(location) = change.location {
+        policy.location = location;
+    }
+    if let Some(schedule) = change.schedule {
+        policy.schedule = schedule;
+    }
+    if let Some(options) = change.schedule_options {
+        policy.schedule_options = options;
+    }
+    if let Some(retention) = change.retention {
+        policy.retention = retention;
+    }
+    if let Some(labels) = change.labels {
+        policy.labels = labels;
+    }
+    policy.include_volumes = change.include_volumes.unwrap_or(policy.include_volumes);
+    policy.kind = change.kind.unwrap_or(policy.kind);
+    policy.rpo = change.rpo.unwrap_or(policy.rpo);
+    policy.rto = change.rto.unwrap_or(policy.rto);
+    policy.enabled = change.enabled.unwrap_or(policy.enabled);
+    policy.priority = change.priority.unwrap_or(policy.priority);
+    policy.verify = change.verify.unwrap_or(policy.verify);
+    policy
+}
+
+fn table_of(policy: &Policy) -> Timetable {
+    Timetable::new(&policy.schedule, &policy.schedule_options, policy.id, policy.created_at)
+}
+
+const fn standing(state: &PolicyState, now: crate::model::Timestamp) -> Standing {
+    Standing { watermark: state.watermark, now, activity: Activity::Idle }
+}

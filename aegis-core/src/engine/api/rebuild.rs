@@ -1,0 +1,199 @@
+//! Rebuilding a lost catalogue from what lies in storage.
+
+use std::collections::BTreeSet;
+
+use super::Tenant;
+use crate::{
+    engine::{
+        EngineError,
+        decide::{policy_facts, record_facts, with_due},
+        runtime::{Manifest, read_manifests},
+    },
+    model::{
+        BackupJob, BackupRecord, ClusterName, EntityKey, EventFacts, EventKind, Policy, PolicyState,
+        RecordState, Reservation, ReservationKey, StorageUri,
+    },
+    seams::{Changeset, Feature, InventoryRequest, StoreExt},
+};
+
+/// What a rebuild came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Records that entered the catalogue.
+    pub records: usize,
+    /// Records that were in it already.
+    pub known: usize,
+    /// Policies that came back, switched off.
+    pub policies: usize,
+    /// Manifests whose data is not there: `<artifact>: why`.
+    pub without_data: Vec<String>,
+    /// Manifests that can't be read: `<key>: why`.
+    pub unreadable: Vec<String>,
+    /// Data that no manifest speaks of: what a late process left, or others' backups.
+    pub without_manifest: Vec<String>,
+}
+
+impl Tenant {
+    /// Rebuilds the tenant's catalogue from one location: every manifest whose data the cluster's
+    /// driver finds becomes a record again, with its job and policy. Policies come back switched
+    /// off, and retention is frozen until [`resume_retention`](Self::resume_retention).
+    ///
+    /// Idempotent: what is in the catalogue stays as it is.
+    ///
+    /// # Errors
+    /// `InvalidInput` (unknown cluster or location), `Unsupported` (a driver without inventory), as
+    /// storage and driver answer. What was entered before an error stays; call it again.
+    pub async fn rebuild(
+        &self,
+        cluster: &ClusterName,
+        location: &StorageUri,
+    ) -> Result<Rebuilt, EngineError> {
+        let storage = self.core.storage_for(&self.tenant, location)?;
+        let present = self.inventory(cluster, location).await?;
+        let (manifests, unreadable) = read_manifests(&**storage).await?;
+        let mut rebuilt = Rebuilt { unreadable, ..Rebuilt::default() };
+        let mut spoken_of = BTreeSet::new();
+        let own = manifests
+            .into_iter()
+            .filter(|manifest| manifest.record.tenant == self.tenant && manifest.record.cluster == *cluster);
+        for manifest in own {
+            let handle = manifest.record.handle.clone();
+            if present.contains(&handle) {
+                self.enter(manifest, &mut rebuilt).await?;
+            } else {
+                let artifact = &manifest.record.artifact;
+                rebuilt.without_data.push(format!("{artifact}: the driver does not find its data"));
+            }
+            spoken_of.insert(handle);
+        }
+        rebuilt.without_manifest = present.difference(&spoken_of).cloned().collect();
+        Ok(rebuilt)
+    }
+
+    /// The handles of everything that lies in a location.
+    async fn inventory(
+        &self,
+        cluster: &ClusterName,
+        location: &StorageUri,
+    ) -> Result<BTreeSet<String>, EngineError> {
+        let served = self.core.cluster_of(&self.tenant, cluster)?;
+        if !served.driver.capabilities().has(Feature::Inventory) {
+            let driver = served.driver.capabilities().driver;
+            return Err(EngineError::Unsupported(format!(
+                "the {driver} driver can't list what lies in a location"
+            )));
+        }
+        let mut request = InventoryRequest {
+            tenant: self.tenant.clone(),
+            location: location.clone(),
+            after: None,
+            limit: 1000,
+        };
+        let mut handles = BTreeSet::new();
+        loop {
+            let page = served.driver.inventory(&request).await?;
+            handles.extend(page.items.into_iter().map(|item| item.handle));
+            if page.next.is_none() {
+                return Ok(handles);
+            }
+            request.after = page.next;
+        }
+    }
+
+    async fn enter(&self, manifest: Manifest, rebuilt: &mut Rebuilt) -> Result<(), EngineError> {
+        if self.core.store.find::<BackupRecord>(&self.scope(), manifest.record.id).await?.is_some() {
+            rebuilt.known += 1;
+            return Ok(());
+        }
+        if manifest.record.state() == RecordState::Deleted {
+            return Ok(());
+        }
+        let known_job = self.core.store.find::<BackupJob>(&self.scope(), manifest.job.id).await?.is_some();
+        let policy = match &manifest.policy {
+            Some(policy) if self.core.store.find::<Policy>(&self.scope(), policy.id).await?.is_none() => {
+                Some(policy)
+            }
+            Some(_) | None => None,
+        };
+        let frozen = self.is_retention_frozen().await?;
+        let changeset = {
+            let decider = self.decider();
+            let mut changeset = self.changeset(&decider);
+            if !frozen {
+                self.freeze_retention(&mut changeset);
+            }
+            if !known_job {
+                let job = settled_job(&manifest);
+                changeset.insert(job, EventKind::JobCreated, record_facts(&manifest.record));
+            }
+            if let Some(policy) = policy {
+                self.enter_policy(&mut changeset, policy, decider.now);
+                rebuilt.policies += 1;
+            }
+            let mut record = manifest.record;
+            // Who used it then is gone with the catalogue that knew them.
+            record.uses.clear();
+            let facts = record_facts(&record);
+            changeset.insert(record, EventKind::RecordRebuilt, facts);
+            changeset
+        };
+        match self.commit(changeset).await? {
+            None => rebuilt.records += 1,
+            // Someone else enters it at the same time.
+            Some(_) => rebuilt.known += 1,
+        }
+        Ok(())
+    }
+
+    fn freeze_retention(&self, changeset: &mut Changeset) {
+        let key = ReservationKey::retention_freeze(&self.tenant);
+        let freeze = Reservation {
+            owner: EntityKey::Reservation(key.clone()),
+            key,
+            tenant: self.tenant.clone(),
+            request_hash: None,
+            expires_at: None,
+        };
+        changeset.insert(freeze, EventKind::ReservationMade, EventFacts::default());
+    }
+
+    fn enter_policy(&self, changeset: &mut Changeset, policy: &Policy, now: crate::model::Timestamp) {
+        let mut policy = policy.clone();
+        policy.enabled = false;
+        policy.effective_at = now;
+        let name = Reservation {
+            key: ReservationKey::policy_name(&self.tenant, &policy.name),
+            tenant: self.tenant.clone(),
+            owner: EntityKey::Policy(policy.id),
+            request_hash: None,
+            expires_at: None,
+        };
+        let facts = policy_facts(&policy);
+        changeset.insert(name, EventKind::ReservationMade, EventFacts::default());
+        changeset.insert(with_due(PolicyState::new(&policy)), EventKind::PolicyStateChanged, facts.clone());
+        changeset.insert(policy, EventKind::PolicyCreated, facts);
+    }
+}
+
+/// The job of a manifest as it ended: the manifest was written just before.
+fn settled_job(manifest: &Manifest) -> BackupJob {
+    let record = &manifest.record;
+    let mut job = manifest.job.clone();
+    job.status = if record.partial {
+        crate::model::JobStatus::PartiallyFailed
+    } else {
+        crate::model::JobStatus::Completed
+    };
+    job.completed_at = Some(record.created_at);
+    job.late_operation = None;
+    job.retry_at = None;
+    for attempt in job.attempts.iter_mut().filter(|attempt| attempt.operation == record.operation) {
+        attempt.ended_at = Some(record.created_at);
+    }
+    job.result = Some(crate::model::JobResult {
+        record: record.id,
+        sizes: record.sizes,
+        counts: record.counts.clone(),
+    });
+    job
+}

@@ -1,0 +1,135 @@
+//! A handle for one tenant, and what all its calls share.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    engine::{
+        EngineError,
+        decide::Decider,
+        runtime::{Core, Outcome, RETRIES, commit},
+    },
+    model::{ClusterName, Principal, StorageUri, Stored, TenantId, Versioned},
+    seams::{Changeset, Conflict, Scope, StoreExt},
+};
+
+/// Everything that one principal can do for one tenant. What belongs to another tenant does not
+/// exist for it.
+///
+/// Every call that changes something is cancel safe: dropped, it has happened whole or not at all.
+/// Each answers `Unavailable` or `Internal` if the store does not do its part.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub(super) core: Arc<Core>,
+    pub(super) tenant: TenantId,
+    pub(super) principal: Principal,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The part that was asked for.
+    pub items: Vec<T>,
+    /// How many match in all, if that was asked for.
+    pub total: Option<u64>,
+}
+
+impl Tenant {
+    pub(crate) const fn new(core: Arc<Core>, tenant: TenantId, principal: Principal) -> Self {
+        Self { core, tenant, principal }
+    }
+
+    /// Whose things these are.
+    #[must_use]
+    pub const fn id(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        Scope::Tenant(self.tenant.clone())
+    }
+
+    pub(super) fn decider(&self) -> Decider<'_> {
+        self.core.decider(None)
+    }
+
+    pub(super) fn changeset(&self, decider: &Decider<'_>) -> Changeset {
+        decider.changeset_by(self.principal.clone())
+    }
+
+    /// One entity of the tenant.
+    pub(super) async fn find<T>(&self, id: T::Key) -> Result<Versioned<T>, EngineError>
+    where
+        T: Stored<Key: Clone + fmt::Display + Send>,
+    {
+        let found = self.core.store.find::<T>(&self.scope(), id.clone()).await?;
+        found.ok_or_else(|| EngineError::not_found(T::KIND.as_str(), id))
+    }
+
+    /// Reads an entity, decides, commits; decides anew when a race was lost.
+    pub(super) async fn change<T>(
+        &self,
+        id: T::Key,
+        decide: impl Fn(&Decider<'_>, &Versioned<T>, Changeset) -> Result<Changeset, EngineError> + Send,
+    ) -> Result<Versioned<T>, EngineError>
+    where
+        T: Stored<Key: Clone + fmt::Display + Send>,
+    {
+        for _ in 0..RETRIES {
+            let read = self.find::<T>(id.clone()).await?;
+            let changeset = {
+                let decider = self.decider();
+                let changeset = self.changeset(&decider);
+                decide(&decider, &read, changeset)?
+            };
+            if self.commit(changeset).await?.is_none() {
+                return self.find::<T>(id).await;
+            }
+        }
+        Err(EngineError::VersionConflict { what: T::KIND.as_str() })
+    }
+
+    /// Commits; what no longer holds comes back.
+    pub(super) async fn commit(&self, changeset: Changeset) -> Result<Option<Conflict>, EngineError> {
+        if self.core.is_closing() {
+            return Err(EngineError::ShuttingDown);
+        }
+        match commit(&self.core, changeset).await? {
+            Outcome::Applied => Ok(None),
+            Outcome::Conflict(conflict) => Ok(Some(conflict)),
+        }
+    }
+
+    /// The location of a request: the one that it names, or the tenant's only one.
+    pub(super) fn location(&self, named: Option<StorageUri>) -> Result<StorageUri, EngineError> {
+        if let Some(location) = named {
+            self.core.storage_for(&self.tenant, &location)?;
+            return Ok(location);
+        }
+        let mut own = self.core.locations.iter().filter(|known| known.tenants.contains(&self.tenant));
+        match (own.next(), own.next()) {
+            (Some(only), None) => Ok(only.storage.uri().clone()),
+            (Some(_), Some(_)) => {
+                Err(EngineError::field("storage_location", "there are several locations: name one"))
+            }
+            (None, _) => Err(EngineError::field("storage_location", "no storage location is configured")),
+        }
+    }
+
+    /// The tenant's clusters, by name.
+    pub fn clusters(&self) -> impl Iterator<Item = &ClusterName> {
+        let own = self.core.clusters.iter();
+        own.filter(|(_, served)| served.options.tenants.contains(&self.tenant)).map(|(name, _)| name)
+    }
+
+    /// The tenant's storage locations.
+    pub fn locations(&self) -> impl Iterator<Item = &StorageUri> {
+        let own = self.core.locations.iter().filter(|known| known.tenants.contains(&self.tenant));
+        own.map(|known| known.storage.uri())
+    }
+}

@@ -1,0 +1,188 @@
+//! A recovery execution's next step, and the plan's with it.
+
+use super::{Decider, job::failure_of, record::record_facts};
+use crate::{
+    model::{
+        BackupRecord, ClusterState, EventFacts, EventKind, ExecutionResult, ExecutionStepKind, Failure,
+        PlanStepKind, RecordUse, RecoveryExecution, RecoveryPlan, TransitionError, Versioned,
+    },
+    seams::{Changeset, EndStatus, Observation, Operation, Outcome, RestoreWork, Work, WorkResult},
+};
+
+/// What to do with a recovery execution after it was observed.
+#[derive(Debug)]
+pub(crate) enum ExecutionStep {
+    /// Nothing but noting how far it is.
+    Wait,
+    /// Call the driver's `start` again under the same identity.
+    Start,
+    /// Ask the driver to cancel.
+    Cancel,
+    /// Commit this, then ask the driver to cancel what may still run.
+    CommitAndCancel(Changeset),
+    /// Commit this.
+    Commit(Changeset),
+}
+
+/// What is changed along with an execution that ends.
+#[derive(Debug)]
+pub(crate) struct ExecutionSurroundings<'a> {
+    /// Its plan.
+    pub(crate) plan: Option<&'a Versioned<RecoveryPlan>>,
+    /// Its record.
+    pub(crate) record: Option<&'a Versioned<BackupRecord>>,
+    /// The target cluster.
+    pub(crate) cluster: Option<&'a Versioned<ClusterState>>,
+}
+
+impl Decider<'_> {
+    /// What follows from an observation of a recovery execution. Restores are never retried.
+    ///
+    /// # Errors
+    /// [`TransitionError`] if it has ended meanwhile.
+    pub(crate) fn observe_execution(
+        &self,
+        execution: &Versioned<RecoveryExecution>,
+        around: &ExecutionSurroundings<'_>,
+        observation: Observation,
+    ) -> Result<ExecutionStep, TransitionError> {
+        let overdue = self.now > execution.started_at.saturating_add(execution.timeout);
+        let cancelled = execution.cancel_requested_at.is_some();
+        match observation {
+            Observation::Ended(outcome) => {
+                let step = match outcome.status {
+                    EndStatus::Completed => ExecutionStepKind::Complete,
+                    EndStatus::PartiallyFailed => ExecutionStepKind::PartiallyFail,
+                    EndStatus::Failed => ExecutionStepKind::Fail,
+                    EndStatus::Cancelled => ExecutionStepKind::Cancel,
+                };
+                let failure = (step != ExecutionStepKind::Complete).then(|| failure_of(&outcome));
+                self.end_execution(execution, around, step, failure, Some(&outcome))
+                    .map(ExecutionStep::Commit)
+            }
+            Observation::Lost { reason } => {
+                let failure = Failure {
+                    message: format!("the restore was lost: {reason}"),
+                    cause: None,
+                    suggestion: Some(
+                        "see what is at the target, then execute the plan again: restores are never repeated by themselves"
+                            .to_owned(),
+                    ),
+                };
+                self.end_execution(execution, around, ExecutionStepKind::Fail, Some(failure), None)
+                    .map(ExecutionStep::Commit)
+            }
+            Observation::Absent if cancelled => self
+                .end_execution(execution, around, ExecutionStepKind::Cancel, None, None)
+                .map(ExecutionStep::Commit),
+            _ if overdue => {
+                let failure =
+                    Failure::new(format!("it did not end within {} seconds", execution.timeout.as_secs()));
+                self.end_execution(execution, around, ExecutionStepKind::Fail, Some(failure), None)
+                    .map(ExecutionStep::CommitAndCancel)
+            }
+            Observation::Absent => Ok(ExecutionStep::Start),
+            Observation::Queued { .. }
+            | Observation::Running(_)
+            | Observation::Unknown { .. }
+            | Observation::Deferred { .. } => {
+                Ok(if cancelled { ExecutionStep::Cancel } else { ExecutionStep::Wait })
+            }
+        }
+    }
+
+    /// Ends an execution: its plan follows, its record and its target are free again.
+    ///
+    /// # Errors
+    /// [`TransitionError`] if it has ended meanwhile.
+    pub(crate) fn end_execution(
+        &self,
+        execution: &Versioned<RecoveryExecution>,
+        around: &ExecutionSurroundings<'_>,
+        step: ExecutionStepKind,
+        failure: Option<Failure>,
+        outcome: Option<&Outcome>,
+    ) -> Result<Changeset, TransitionError> {
+        let (kind, plan_step, plan_kind) = events_of(step);
+        let mut next = RecoveryExecution::clone(execution).apply(step, self.now)?;
+        let reason = failure.as_ref().map(|failure| failure.message.clone());
+        next.failure = failure;
+        if let Some(outcome) = outcome {
+            next.warnings.clone_from(&outcome.warnings);
+            next.errors.clone_from(&outcome.errors);
+            if let WorkResult::Restore(result) = &outcome.result {
+                next.result = Some(ExecutionResult {
+                    restored: result.restored.clone(),
+                    unchanged: result.unchanged,
+                    bytes: result.bytes,
+                });
+            }
+        }
+        let facts = EventFacts {
+            cluster: Some(execution.target_cluster.clone()),
+            record: Some(execution.record.id),
+            bytes: next.result.as_ref().map(|result| result.bytes),
+            duration: next.duration(),
+            reason,
+            ..EventFacts::default()
+        };
+        let mut changeset = self.changeset();
+        changeset.update(execution.version, next, kind, facts.clone());
+        if let Some(plan) = around.plan {
+            let plan_next = RecoveryPlan::clone(plan).apply(plan_step, self.now)?;
+            changeset.update(plan.version, plan_next, plan_kind, facts);
+        }
+        self.free_record_and_target(&mut changeset, execution, around);
+        Ok(changeset)
+    }
+
+    fn free_record_and_target(
+        &self,
+        changeset: &mut Changeset,
+        execution: &RecoveryExecution,
+        around: &ExecutionSurroundings<'_>,
+    ) {
+        if let Some(record) = around.record {
+            let mut freed = BackupRecord::clone(record);
+            freed.uses.retain(|by| *by != RecordUse::Execution(execution.id));
+            changeset.update(record.version, freed, EventKind::RecordUseChanged, record_facts(record));
+        }
+        if let Some(cluster) = around.cluster {
+            let mut freed = ClusterState::clone(cluster);
+            freed.restores.retain(|active| active.execution != execution.id);
+            let facts = EventFacts { cluster: Some(cluster.cluster.clone()), ..EventFacts::default() };
+            changeset.update(cluster.version, freed, EventKind::ClusterStateChanged, facts);
+        }
+    }
+}
+
+const fn events_of(step: ExecutionStepKind) -> (EventKind, PlanStepKind, EventKind) {
+    match step {
+        ExecutionStepKind::Complete => {
+            (EventKind::ExecutionCompleted, PlanStepKind::Complete, EventKind::PlanCompleted)
+        }
+        ExecutionStepKind::PartiallyFail => {
+            (EventKind::ExecutionPartiallyFailed, PlanStepKind::Fail, EventKind::PlanFailed)
+        }
+        ExecutionStepKind::Fail => (EventKind::ExecutionFailed, PlanStepKind::Fail, EventKind::PlanFailed),
+        ExecutionStepKind::Cancel => {
+            (EventKind::ExecutionCancelled, PlanStepKind::Cancel, EventKind::PlanCancelled)
+        }
+    }
+}
+
+/// An execution as the driver knows it.
+pub(crate) fn operation_of(execution: &RecoveryExecution) -> Operation {
+    Operation {
+        id: execution.operation,
+        tenant: execution.tenant.clone(),
+        cluster: execution.target_cluster.clone(),
+        name: execution.name.clone(),
+        started_at: execution.started_at,
+        work: Work::Restore(RestoreWork {
+            record: execution.record.clone(),
+            namespaces: execution.namespaces.clone(),
+            options: execution.options.clone(),
+        }),
+    }
+}

@@ -1,0 +1,179 @@
+//! Which records of a group may go: the rules' plan as a changeset.
+
+use std::collections::HashMap;
+
+use super::{Decider, record::record_facts};
+use crate::{
+    model::{
+        BackupRecord, CheckStatus, ClusterName, EventFacts, EventKind, Policy, Principal, RecordId,
+        RecordState, RecordStep, RetentionDecision, RetentionRun, StorageUri, TenantId, Timestamp, Versioned,
+        ZoneName,
+    },
+    rules::retention::{
+        Acknowledgement, Guards, Point, RetentionInput, RetentionPlan, RetentionRefusal, Verdict, plan,
+    },
+    seams::Changeset,
+};
+
+/// The records of one tenant and policy in one location, and what is known around them.
+#[derive(Debug)]
+pub(crate) struct Group<'a> {
+    /// Whose.
+    pub(crate) tenant: &'a TenantId,
+    /// Of which cluster.
+    pub(crate) cluster: &'a ClusterName,
+    /// In which location.
+    pub(crate) location: &'a StorageUri,
+    /// Of which policy; `None` for records of none, or of one that was deleted.
+    pub(crate) policy: Option<&'a Policy>,
+    /// Its records that are there, expired ones included.
+    pub(crate) records: &'a [Versioned<BackupRecord>],
+    /// The newest usable record of the cluster, whatever its policy.
+    pub(crate) newest_of_cluster: Option<RecordId>,
+    /// When retention last looked at the group.
+    pub(crate) last_run: Option<Timestamp>,
+    /// When the newest event was committed.
+    pub(crate) newest_event: Option<Timestamp>,
+    /// Whether a person accepted what gives pause.
+    pub(crate) acknowledgement: Acknowledgement,
+}
+
+/// A finished run of the planner.
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    /// What to commit.
+    pub(crate) changeset: Changeset,
+    /// What is recorded of it.
+    pub(crate) run: RetentionRun,
+}
+
+impl Sweep {
+    /// Whether there is more to commit than the note that nothing changed.
+    pub(crate) fn changes_anything(&self) -> bool {
+        self.changeset.changes.len() > 1 || self.run.status != CheckStatus::Passed
+    }
+}
+
+impl Group<'_> {
+    /// The rules' plan for the group; the same for a preview and for a real run.
+    ///
+    /// # Errors
+    /// [`RetentionRefusal`] if the plan may not be made or carried out.
+    pub(crate) fn plan(&self, now: Timestamp) -> Result<RetentionPlan, RetentionRefusal> {
+        let points: Vec<Point> =
+            self.records.iter().map(|record| point_of(record, self.policy, now)).collect();
+        let zone = self.policy.map_or(ZoneName::UTC, Policy::zone).time_zone();
+        let mut input = match self.policy {
+            Some(policy) => RetentionInput::new(&policy.retention, &zone, &points, now),
+            None => RetentionInput::without_policy(&zone, &points, now),
+        };
+        input.last_run = self.last_run;
+        input.newest_event = self.newest_event;
+        input.newest_usable_of_cluster = self.newest_of_cluster;
+        input.acknowledgement = self.acknowledgement;
+        plan(&input)
+    }
+}
+
+impl Decider<'_> {
+    /// Marks what may go, brings back what stays after all, and records the run with its reasons.
+    pub(crate) fn sweep(&self, group: &Group<'_>, requested_by: Principal) -> Sweep {
+        let mut changeset = self.changeset_by(requested_by.clone());
+        let mut run = RetentionRun {
+            id: self.ids.mint(self.now),
+            tenant: group.tenant.clone(),
+            policy: group.policy.map(|policy| policy.id),
+            cluster: group.cluster.clone(),
+            location: group.location.clone(),
+            status: CheckStatus::Passed,
+            requested_by,
+            started_at: self.now,
+            completed_at: Some(self.now),
+            decisions: Vec::new(),
+            reason: None,
+        };
+        match group.plan(self.now) {
+            Ok(plan) => {
+                self.write_plan(&mut changeset, group, &plan);
+                run.decisions = decisions_of(&plan);
+            }
+            Err(refusal) => {
+                run.status = CheckStatus::NotRun;
+                run.reason = Some(refusal.to_string());
+            }
+        }
+        let facts = EventFacts {
+            cluster: Some(group.cluster.clone()),
+            policy: run.policy,
+            reason: run.reason.clone(),
+            ..EventFacts::default()
+        };
+        changeset.insert(run.clone(), EventKind::RetentionRunRecorded, facts);
+        Sweep { changeset, run }
+    }
+
+    fn write_plan(&self, changeset: &mut Changeset, group: &Group<'_>, plan: &RetentionPlan) {
+        let grace =
+            group.policy.map_or(crate::model::RetentionRules::DEFAULT_GRACE, |policy| policy.retention.grace);
+        let records: HashMap<RecordId, _> = group.records.iter().map(|record| (record.id, record)).collect();
+        for decision in plan.decisions() {
+            let Some(record) = records.get(&decision.id) else { continue };
+            let reason = decision.explanation();
+            let (step, kind) = match (record.state(), decision.verdict) {
+                (RecordState::Available, Verdict::Expire) => {
+                    let delete_after = self.now.saturating_add(grace);
+                    (RecordStep::Expire { delete_after, reason: reason.clone() }, EventKind::RecordExpired)
+                }
+                (RecordState::Expired, Verdict::Keep) => (RecordStep::Reinstate, EventKind::RecordReinstated),
+                (
+                    RecordState::Available
+                    | RecordState::Expired
+                    | RecordState::Deleting
+                    | RecordState::Deleted,
+                    Verdict::Keep | Verdict::Expire,
+                ) => continue,
+            };
+            let facts = EventFacts { reason: Some(reason), ..record_facts(record) };
+            match BackupRecord::clone(record).apply(step, self.now) {
+                Ok(next) => changeset.update(record.version, next, kind, facts),
+                Err(error) => {
+                    tracing::error!(%error, record = %record.id, "a retention decision has no step")
+                }
+            }
+        }
+    }
+}
+
+/// Every decision with its reasons in English.
+pub(crate) fn decisions_of(plan: &RetentionPlan) -> Vec<RetentionDecision> {
+    plan.decisions()
+        .map(|decision| RetentionDecision {
+            record: decision.id,
+            kept: decision.verdict == Verdict::Keep,
+            reasons: decision.explain().collect(),
+        })
+        .collect()
+}
+
+/// A record as the rules see it.
+pub(crate) fn point_of(record: &BackupRecord, policy: Option<&Policy>, now: Timestamp) -> Point {
+    let verified = record.verified().is_some();
+    let partial_counts = policy.is_none_or(|policy| policy.count_partial);
+    let mut point = Point::new(record.id, record.recovery_point.at);
+    point.usable = record.is_usable()
+        && (!record.partial || partial_counts)
+        && (record.made_during.is_none() || verified);
+    point.verified = verified && record.found_bad.is_none();
+    point.expired = record.state() == RecordState::Expired;
+    point.kind = record.kind;
+    point.guards = Guards {
+        held: record.holds.iter().any(|hold| hold.is_active(now)),
+        protected: record.protected,
+        in_use: !record.uses.is_empty(),
+        locked_until: record.locked_until(),
+    };
+    point.found_bad_at = record.found_bad.as_ref().map(|found| found.at);
+    point.ttl_until = record.ttl.map(|ttl| record.created_at.saturating_add(ttl));
+    point.parent = record.parent;
+    point
+}

@@ -1,0 +1,218 @@
+//! Those that read the event log: the sealer, the keeper of manifests, the notifiers, subscribers.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures::stream::{self, BoxStream, StreamExt};
+
+use super::{
+    Core,
+    held::{HeldLease, Hold},
+    manifest::{Manifest, manifest_key, write_manifest},
+};
+use crate::{
+    engine::EngineError,
+    model::{
+        BackupJob, BackupRecord, EntityKey, EventKind, Policy, Position, RecordId, RecordState, SealedEvent,
+        StorageUri, TenantId,
+    },
+    seams::{
+        ErrorClass, LeaseName, Notifier, NotifyError, ObjectStorage, Scope, StoreError, StoreExt, report,
+    },
+};
+
+/// How many events one read or seal takes.
+const BATCH: usize = 1000;
+
+/// What reads the log on behalf of the engine, each reader under a lease of its own.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    sealer: HeldLease,
+    keepers: Vec<(HeldLease, Arc<dyn ObjectStorage>)>,
+    notifiers: Vec<(HeldLease, Arc<dyn Notifier>)>,
+}
+
+impl Readers {
+    pub(crate) fn new(core: &Core) -> Self {
+        let notifiers = core.notifiers.iter();
+        let storages = core.locations.iter().map(|location| &location.storage);
+        Self {
+            sealer: HeldLease::new(LeaseName::sealer()),
+            keepers: storages
+                .map(|storage| (HeldLease::new(LeaseName::manifests(storage.uri())), Arc::clone(storage)))
+                .collect(),
+            notifiers: notifiers
+                .map(|notifier| (HeldLease::new(LeaseName::notifier(notifier.name())), Arc::clone(notifier)))
+                .collect(),
+        }
+    }
+
+    /// Seals what was committed, then lets every reader catch up.
+    pub(crate) async fn pass(&mut self, core: &Core) {
+        if let Err(error) = self.seal(core).await {
+            if error.class() == ErrorClass::VersionConflict {
+                self.sealer.forget();
+            }
+            tracing::warn!(error = %report(&error), "the event log was not sealed");
+        }
+        for (lease, storage) in &mut self.keepers {
+            if let Err(error) = keep_manifests(core, lease, storage).await {
+                tracing::warn!(location = %storage.uri(), error = %report(&error), "manifests are rewritten later");
+            }
+        }
+        for (lease, notifier) in &mut self.notifiers {
+            if let Err(error) = deliver(core, lease, &**notifier).await {
+                tracing::warn!(notifier = notifier.name(), error = %report(&error), "events were not delivered yet");
+            }
+        }
+    }
+
+    async fn seal(&mut self, core: &Core) -> Result<(), EngineError> {
+        let Hold::Ours(fence) = self.sealer.ensure(core).await? else { return Ok(()) };
+        loop {
+            let sealed = core.store.seal(&fence, BATCH).await?;
+            if sealed.count > 0 {
+                core.sealed.notify_waiters();
+            }
+            if sealed.count < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) async fn close(&mut self, core: &Core) {
+        self.sealer.release(core).await;
+        for (lease, _) in &mut self.keepers {
+            lease.release(core).await;
+        }
+        for (lease, _) in &mut self.notifiers {
+            lease.release(core).await;
+        }
+    }
+}
+
+/// Rewrites the manifests in one location of records that changed since they were last written.
+async fn keep_manifests(
+    core: &Core,
+    lease: &mut HeldLease,
+    storage: &Arc<dyn ObjectStorage>,
+) -> Result<(), EngineError> {
+    let Hold::Ours(_) = lease.ensure(core).await? else { return Ok(()) };
+    let name = format!("manifests/{}", storage.uri());
+    loop {
+        let after = core.store.reader_position(&name).await?;
+        let events = core.store.events(&Scope::Everyone, after, BATCH).await?;
+        let Some(last) = events.last() else { return Ok(()) };
+        let changed: BTreeSet<RecordId> = events.iter().filter_map(|sealed| changed_record(sealed)).collect();
+        for id in changed {
+            keep_manifest(core, storage, id).await?;
+        }
+        core.store.advance_reader(&name, last.position).await?;
+    }
+}
+
+fn changed_record(sealed: &SealedEvent) -> Option<RecordId> {
+    match &sealed.event.subject {
+        EntityKey::Record(id) if rewrites_manifest(sealed.event.kind) => Some(*id),
+        _ => None,
+    }
+}
+
+/// What changes about a record that its manifest should tell.
+const fn rewrites_manifest(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::RecordHeld
+            | EventKind::RecordReleased
+            | EventKind::RecordProtectionChanged
+            | EventKind::RecordChecked
+            | EventKind::RecordFoundBad
+            | EventKind::RecordExpired
+            | EventKind::RecordReinstated
+    )
+}
+
+async fn keep_manifest(
+    core: &Core,
+    storage: &Arc<dyn ObjectStorage>,
+    id: RecordId,
+) -> Result<(), EngineError> {
+    let everyone = Scope::Everyone;
+    let Some(record) = core.store.find::<BackupRecord>(&everyone, id).await? else { return Ok(()) };
+    if !matches!(record.state(), RecordState::Available | RecordState::Expired) {
+        return Ok(());
+    }
+    let Some(job) = core.store.find::<BackupJob>(&everyone, record.job).await? else { return Ok(()) };
+    let policy = match record.policy {
+        Some(policy) => core.store.find::<Policy>(&everyone, policy).await?,
+        None => None,
+    };
+    let policy = policy.map(|policy| Policy::clone(&policy));
+    let here = |location: &StorageUri| storage.uri().contains(location);
+    for copy in record.copies.iter().filter(|copy| copy.gone_at.is_none() && here(&copy.location)) {
+        let key = manifest_key(storage.uri(), &copy.location, &record.artifact)?;
+        let manifest = Manifest::new(BackupRecord::clone(&record), BackupJob::clone(&job), policy.clone());
+        write_manifest(&**storage, &key, &manifest).await?;
+    }
+    Ok(())
+}
+
+async fn deliver(core: &Core, lease: &mut HeldLease, notifier: &dyn Notifier) -> Result<(), EngineError> {
+    let Hold::Ours(_) = lease.ensure(core).await? else { return Ok(()) };
+    let name = format!("notifier/{}", notifier.name());
+    loop {
+        let after = core.store.reader_position(&name).await?;
+        let events = core.store.events(&Scope::Everyone, after, BATCH).await?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        for sealed in events {
+            match notifier.notify(&sealed).await {
+                Ok(()) => {}
+                Err(NotifyError::Refused { reason }) => {
+                    tracing::warn!(notifier = notifier.name(), position = %sealed.position, %reason, "an event was refused");
+                }
+                Err(error) => {
+                    tracing::warn!(notifier = notifier.name(), error = %report(&error), "an event is delivered again later");
+                    return Ok(());
+                }
+            }
+            core.store.advance_reader(&name, sealed.position).await?;
+        }
+    }
+}
+
+/// Sealed events of a tenant after a position, then those that follow, without an end.
+pub(crate) fn subscribe(
+    core: Arc<Core>,
+    tenant: TenantId,
+    after: Position,
+) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
+    let batches = stream::unfold((core, after), move |(core, after)| {
+        let scope = Scope::Tenant(tenant.clone());
+        async move {
+            let batch = next_batch(&core, &scope, after).await;
+            match batch {
+                Ok(events) => {
+                    let last = events.last().map_or(after, |event| event.position);
+                    Some((stream::iter(events.into_iter().map(Ok).collect::<Vec<_>>()), (core, last)))
+                }
+                Err(error) => Some((stream::iter(vec![Err(error)]), (core, after))),
+            }
+        }
+    });
+    batches.flatten().boxed()
+}
+
+/// The events after a position, waiting for the first.
+async fn next_batch(core: &Core, scope: &Scope, after: Position) -> Result<Vec<SealedEvent>, StoreError> {
+    loop {
+        // Asked for before reading, so that what is sealed in between is not slept over.
+        let grown = core.sealed.notified();
+        let events = core.store.events(scope, after, BATCH).await?;
+        if !events.is_empty() {
+            return Ok(events);
+        }
+        // Other engines over the same store seal, too, and can't tell us.
+        drop(futures::future::select(Box::pin(grown), core.clock.sleep(Duration::from_secs(1))).await);
+    }
+}

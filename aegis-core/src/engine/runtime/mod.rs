@@ -1,0 +1,22 @@
+//! The thin layer that carries decisions out: it reads, asks the drivers, commits, waits.
+
+mod builder;
+mod commit;
+mod core;
+mod held;
+mod log;
+mod manifest;
+mod run;
+mod steps;
+mod worker;
+
+pub use builder::{AegisBuilder, BuildError};
+pub use manifest::Manifest;
+pub use run::Running;
+
+pub(crate) use commit::{Outcome, RETRIES, commit};
+pub(crate) use core::{Core, Served};
+pub(crate) use log::{Readers, subscribe};
+pub(crate) use manifest::{delete_manifest, read_manifests};
+pub(crate) use steps::{group_of, newest_of_cluster, target_namespaces};
+pub(crate) use worker::Worker;

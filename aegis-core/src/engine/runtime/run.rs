@@ -1,0 +1,98 @@
+//! The loops: one per cluster, one for the event log. They wait on the clock and on wake-ups alone.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt, future, stream};
+use tokio::{sync::Notify, task::JoinSet};
+
+use super::{Core, Readers, Worker};
+use crate::engine::Aegis;
+
+/// How long the log's loop lets events gather before it seals them.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often the log is looked at when nothing was committed here.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A running engine. Dropping it stops the loops where they are, as a crash would: nothing is lost
+/// by it. [`shutdown`](Self::shutdown) is the polite way.
+#[derive(Debug)]
+#[must_use = "dropping it stops the engine"]
+pub struct Running {
+    core: Arc<Core>,
+    stop: Arc<Notify>,
+    loops: JoinSet<()>,
+}
+
+impl Running {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the engine starts work of its own")]
+    pub(crate) fn start(aegis: &Aegis) -> Self {
+        let core = Arc::clone(aegis.core());
+        let stop = Arc::new(Notify::new());
+        let mut loops = JoinSet::new();
+        for cluster in core.clusters.keys() {
+            let worker = Worker::new(Arc::clone(&core), cluster.clone());
+            loops.spawn(cluster_loop(worker, Arc::clone(&stop)));
+        }
+        loops.spawn(log_loop(Arc::clone(&core), Arc::clone(&stop)));
+        Self { core, stop, loops }
+    }
+
+    /// Stops: finishes what a pass has under way, gives leases back, seals the log. Work that runs
+    /// in drivers goes on there, and is found again by the next engine. Waits no longer than
+    /// [`EngineOptions::drain_timeout`](crate::engine::EngineOptions::drain_timeout).
+    pub async fn shutdown(mut self) {
+        self.core.closing.store(true, std::sync::atomic::Ordering::Release);
+        self.stop.notify_waiters();
+        let limit = self.core.clock.sleep(self.core.options.drain_timeout);
+        let drained = async { while self.loops.join_next().await.is_some() {} };
+        if let future::Either::Right(_) = future::select(Box::pin(drained), limit).await {
+            tracing::warn!("shutdown did not wait any longer for what was under way");
+        }
+    }
+
+    /// Waits until a loop ends, which it only does if it panicked or was shut down.
+    pub async fn ended(&mut self) {
+        if let Some(Err(error)) = self.loops.join_next().await {
+            tracing::error!(%error, "a loop of the engine ended");
+        }
+    }
+}
+
+async fn cluster_loop(mut worker: Worker, stop: Arc<Notify>) {
+    let core = Arc::clone(&worker.core);
+    let Some(served) = core.clusters.get(&worker.cluster) else { return };
+    let mut hints = served.driver.hints().chain(stream::pending());
+    while !core.is_closing() {
+        let stopped = stop.notified();
+        let pause = worker.pass().await;
+        if core.is_closing() {
+            break;
+        }
+        let woken = future::select(Box::pin(served.wake.notified()), Box::pin(stopped));
+        let slept = core.clock.sleep(pause);
+        let waited = future::select(Box::pin(future::select(woken, slept)), hints.next());
+        if let future::Either::Right((Some(operation), _)) = waited.await {
+            worker.hint(operation);
+            while let Some(Some(operation)) = hints.next().now_or_never() {
+                worker.hint(operation);
+            }
+        }
+    }
+    worker.close().await;
+}
+
+async fn log_loop(core: Arc<Core>, stop: Arc<Notify>) {
+    let mut readers = Readers::new(&core);
+    while !core.is_closing() {
+        let stopped = stop.notified();
+        readers.pass(&core).await;
+        if core.is_closing() {
+            break;
+        }
+        let woken = future::select(Box::pin(core.committed.notified()), Box::pin(stopped));
+        drop(future::select(woken, core.clock.sleep(LOOK)).await);
+        core.clock.sleep(GATHER).await;
+    }
+    readers.pass(&core).await;
+    readers.close(&core).await;
+}

@@ -1,0 +1,125 @@
+//! Removing the data of records whose grace time is over.
+
+use super::retention::{group_of, is_frozen, newest_of_cluster};
+use crate::{
+    engine::{
+        decide::{DeletionStep, Group, deletion_operation},
+        runtime::{Worker, delete_manifest, manifest::storage_of, worker::Interrupted},
+    },
+    model::{BackupRecord, Deletion, Policy, RecordLifecycle, RecordState, Versioned},
+    rules::retention::{Acknowledgement, Verdict},
+    seams::{RecordQuery, Scope, StoreExt, Window},
+};
+
+/// How many records one read brings.
+const BATCH: usize = 256;
+
+impl Worker {
+    /// Begins to remove what may go, and looks at what is being removed.
+    pub(crate) async fn delete_expired(&mut self) -> Result<(), Interrupted> {
+        for record in self.due_records(RecordState::Deleting).await? {
+            let RecordLifecycle::Deleting(deletion) = record.lifecycle.clone() else { continue };
+            self.watch_deletion(&record, &deletion).await?;
+        }
+        for record in self.due_records(RecordState::Expired).await? {
+            self.begin_deletion(&record).await?;
+        }
+        Ok(())
+    }
+
+    async fn due_records(&self, state: RecordState) -> Result<Vec<Versioned<BackupRecord>>, Interrupted> {
+        let mut query = RecordQuery::new(Scope::Everyone);
+        query.cluster = Some(self.cluster.clone());
+        query.states = vec![state];
+        query.due_by = Some(self.core.clock.now());
+        query.window = Window::first(BATCH);
+        Ok(self.core.store.records(&query).await?.items)
+    }
+
+    /// Decides once more, by the rules as they are now, and commits before the driver is called.
+    async fn begin_deletion(&mut self, record: &Versioned<BackupRecord>) -> Result<(), Interrupted> {
+        if is_frozen(&self.core, &record.tenant).await?
+            || self.has_children(record).await?
+            || !self.still_expires(record).await?
+        {
+            return Ok(());
+        }
+        match self.decider().begin_deletion(record) {
+            Ok(changeset) => {
+                self.commit(changeset).await?;
+            }
+            Err(guarded) => tracing::info!(record = %record.id, %guarded, "an expired record stays"),
+        }
+        Ok(())
+    }
+
+    /// Leaves go first.
+    async fn has_children(&self, record: &BackupRecord) -> Result<bool, Interrupted> {
+        let mut query = RecordQuery::new(Scope::Tenant(record.tenant.clone()));
+        query.chain = Some(record.chain);
+        query.states = vec![RecordState::Available, RecordState::Expired, RecordState::Deleting];
+        let chain = self.core.store.records(&query).await?.items;
+        Ok(chain.iter().any(|other| other.parent == Some(record.id)))
+    }
+
+    async fn still_expires(&mut self, record: &Versioned<BackupRecord>) -> Result<bool, Interrupted> {
+        let Some(copy) = record.copies.first() else { return Ok(true) };
+        let core = self.core.clone();
+        let policy = match record.policy {
+            Some(id) => core.store.find::<Policy>(&Scope::Everyone, id).await?,
+            None => None,
+        };
+        let records = group_of(&core, &record.tenant, &self.cluster, record.policy, &copy.location).await?;
+        let group = Group {
+            tenant: &record.tenant,
+            cluster: &self.cluster,
+            location: &copy.location,
+            policy: policy.as_deref(),
+            records: &records,
+            newest_of_cluster: newest_of_cluster(&core, &record.tenant, &self.cluster).await?,
+            last_run: None,
+            newest_event: core.store.newest_event_at().await?,
+            // What gave pause was accepted when it was marked; now only the rules count.
+            acknowledgement: Acknowledgement::Given,
+        };
+        match group.plan(core.clock.now()) {
+            Ok(plan) => {
+                Ok(plan.decision(record.id).is_some_and(|decision| decision.verdict == Verdict::Expire))
+            }
+            Err(refusal) => {
+                tracing::warn!(record = %record.id, %refusal, "a deletion was not begun");
+                Ok(false)
+            }
+        }
+    }
+
+    /// The manifest goes first: without it nothing counts as a backup any more.
+    async fn watch_deletion(
+        &mut self,
+        record: &Versioned<BackupRecord>,
+        deletion: &Deletion,
+    ) -> Result<(), Interrupted> {
+        let Some(operation) = deletion_operation(record, deletion) else { return Ok(()) };
+        let Some(observation) = self.observe(&operation).await? else { return Ok(()) };
+        match self.decider().observe_deletion(record, deletion, observation)? {
+            DeletionStep::Wait => {}
+            DeletionStep::Start => {
+                let core = self.core.clone();
+                for copy in &record.copies {
+                    let (storage, key) = storage_of(&core, &copy.location, &record.artifact)?;
+                    delete_manifest(&**storage, &key).await?;
+                }
+                if let Err(error) = self.start(&operation).await? {
+                    let reason = crate::seams::report(&error).to_string();
+                    tracing::warn!(record = %record.id, %reason, "the deletion of a record was not started");
+                    let changeset = self.decider().postpone_deletion(record, deletion, reason);
+                    self.commit(changeset).await?;
+                }
+            }
+            DeletionStep::Commit(changeset) => {
+                self.commit(changeset).await?;
+            }
+        }
+        Ok(())
+    }
+}
