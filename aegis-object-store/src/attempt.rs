@@ -132,6 +132,8 @@ impl<'a> Attempt<'a> {
     pub(crate) fn io(&self, error: io::Error) -> ObjectStorageError {
         use io::ErrorKind as Kind;
         match error.kind() {
+            // A write makes the folders that it needs: what is missing is the storage.
+            Kind::NotFound if self.verb == Verb::Write => self.unavailable(error.into()),
             Kind::NotFound => self.not_found(),
             Kind::NotADirectory if self.verb != Verb::Write => self.not_found(),
             Kind::AlreadyExists => self.already_exists(),
@@ -142,6 +144,9 @@ impl<'a> Attempt<'a> {
             ),
             Kind::InvalidFilename | Kind::InvalidInput | Kind::FileTooLarge => {
                 self.invalid(format!("the file system refuses it ({error}); use a shorter key"))
+            }
+            Kind::Unsupported => {
+                self.unsupported(format!("{}: its file system lacks file locks", self.action()))
             }
             Kind::TimedOut
             | Kind::Interrupted
@@ -161,4 +166,95 @@ impl<'a> Attempt<'a> {
 fn is_out_of_handles(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use aegis_core::seams::ErrorClass;
+    use rustix::io::Errno;
+
+    use super::*;
+
+    fn io(verb: Verb, errno: Errno) -> ObjectStorageError {
+        let location = "file:///srv/backups".parse().unwrap();
+        let key = "a/b".parse().unwrap();
+        Attempt::on(&location, verb, &key).io(errno.into())
+    }
+
+    #[test]
+    fn each_error_of_the_system_has_its_class_and_text() {
+        let cases = [
+            (Errno::NOENT, Verb::Read, ErrorClass::NotFound, "no object `a/b` in file:///srv/backups/"),
+            (Errno::NOTDIR, Verb::Read, ErrorClass::NotFound, "no object `a/b` in file:///srv/backups/"),
+            (
+                Errno::NOENT,
+                Verb::Write,
+                ErrorClass::Unavailable,
+                "file:///srv/backups/ is unavailable: could not write `a/b`",
+            ),
+            (
+                Errno::EXIST,
+                Verb::Write,
+                ErrorClass::AlreadyExists,
+                "object `a/b` in file:///srv/backups/ already exists",
+            ),
+            (
+                Errno::NOSPC,
+                Verb::Write,
+                ErrorClass::Unavailable,
+                "file:///srv/backups/ is full: could not write `a/b`; free space or raise the quota",
+            ),
+            (
+                Errno::DQUOT,
+                Verb::Write,
+                ErrorClass::Unavailable,
+                "file:///srv/backups/ is full: could not write `a/b`; free space or raise the quota",
+            ),
+            (
+                Errno::ROFS,
+                Verb::Delete,
+                ErrorClass::Forbidden,
+                "file:///srv/backups/ does not permit us to delete `a/b`",
+            ),
+            (
+                Errno::ACCESS,
+                Verb::Inspect,
+                ErrorClass::Forbidden,
+                "file:///srv/backups/ does not permit us to look at `a/b`",
+            ),
+            (
+                Errno::STALE,
+                Verb::List,
+                ErrorClass::Unavailable,
+                "file:///srv/backups/ is unavailable: could not list objects below `a/b`",
+            ),
+            (
+                Errno::MFILE,
+                Verb::Read,
+                ErrorClass::Unavailable,
+                "file:///srv/backups/ is unavailable: could not read `a/b`",
+            ),
+            (Errno::IO, Verb::Read, ErrorClass::Internal, "file:///srv/backups/: could not read `a/b`"),
+            (
+                Errno::NOTDIR,
+                Verb::Write,
+                ErrorClass::InvalidInput,
+                "can't write `a/b` in file:///srv/backups/: an object has the name of a folder, or a folder \
+                 that of an object; use another key",
+            ),
+        ];
+        for (errno, verb, class, text) in cases {
+            let error = io(verb, errno);
+            assert_eq!((error.class(), error.to_string().as_str()), (class, text), "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_so_only_for_changes() {
+        let location = "s3://bucket".parse().unwrap();
+        let in_doubt = |verb| Attempt::new(&location, verb).in_doubt("no answer".into()).class();
+        assert_eq!(in_doubt(Verb::Write), ErrorClass::Indeterminate);
+        assert_eq!(in_doubt(Verb::Delete), ErrorClass::Indeterminate);
+        assert_eq!(in_doubt(Verb::Read), ErrorClass::Unavailable);
+    }
 }

@@ -165,7 +165,13 @@ impl ObjectStorage for LocalStorage {
     }
 
     async fn probe(&self) -> Result<StorageProbe, ObjectStorageError> {
-        probe::probe(self, self.capabilities()).await
+        let found = probe::probe(self, self.capabilities()).await?;
+        if found.capabilities == self.capabilities() {
+            return Ok(found);
+        }
+        // Seen on network file systems that pretend to lock: better not used than half trusted.
+        let attempt = Attempt::new(&self.uri, Verb::Probe);
+        Err(attempt.unsupported("keep two writers apart: its file system does not lock files"))
     }
 
     /// Always [`Immutability::None`]: whoever may write to a directory may delete from it.

@@ -77,11 +77,7 @@ fn flush_deletion(root: &Root, path: &Path) -> io::Result<()> {
     while !folder.as_os_str().is_empty() && root.dir.remove_dir(folder).is_ok() {
         folder = parent(folder);
     }
-    match root.flush_folder(folder) {
-        // Somebody else removed it, and flushes the one above.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        flushed => flushed,
-    }
+    root.flush_folder(folder)
 }
 
 fn expect_version(

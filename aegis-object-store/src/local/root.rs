@@ -119,15 +119,18 @@ impl Root {
         }
     }
 
-    /// Flushes the names in a folder to the disk.
+    /// Flushes the names in a folder to the disk. One that is gone was emptied by a deletion, which
+    /// flushes the folder above it.
     pub(super) fn flush_folder(&self, folder: &Path) -> io::Result<()> {
-        match self.durability {
-            Durability::Synced => {
-                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-                // Opened as a file: a handle of `open_dir` is too weak to be flushed.
-                self.dir.open(folder)?.sync_all()
-            }
-            Durability::Buffered => Ok(()),
+        if self.durability == Durability::Buffered {
+            return Ok(());
+        }
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        // Opened as a file: a handle of `open_dir` is too weak to be flushed.
+        match self.dir.open(folder) {
+            Ok(folder) => folder.sync_all(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
