@@ -99,3 +99,64 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{TimeOfDay, Weekday};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn new_york(days: &[Weekday], from: &str, until: &str) -> Blackout {
+        let (from, until) = (from.parse::<TimeOfDay>().unwrap(), until.parse::<TimeOfDay>().unwrap());
+        let window = BlackoutWindow::Weekly { days: days.to_vec(), from, until, zone: None };
+        Blackout::new(&[window], ZoneName::new("America/New_York").unwrap())
+    }
+
+    #[test]
+    fn a_window_begins_at_its_first_instant_and_ends_before_its_end() {
+        let blackout = new_york(&[], "22:00", "06:00");
+        assert_eq!(blackout.end(at("2026-07-02T01:59:59.999999Z")), None);
+        assert_eq!(blackout.end(at("2026-07-02T02:00:00Z")), Some(at("2026-07-02T10:00:00Z")));
+        assert_eq!(blackout.end(at("2026-07-02T10:00:00Z")), None);
+        assert_eq!(blackout.next_start(at("2026-07-02T02:00:00Z")), Some(at("2026-07-03T02:00:00Z")));
+    }
+
+    #[test]
+    fn a_window_whose_start_the_clock_leaves_out_begins_after_the_gap() {
+        let blackout = new_york(&[Weekday::Sunday], "02:30", "04:00");
+        assert_eq!(blackout.end(at("2026-03-08T01:59:00-05:00")), None);
+        assert_eq!(blackout.end(at("2026-03-08T03:00:00-04:00")), Some(at("2026-03-08T04:00:00-04:00")));
+    }
+
+    #[test]
+    fn a_window_in_a_repeated_hour_begins_and_ends_the_first_time() {
+        let blackout = new_york(&[Weekday::Saturday], "23:00", "01:30");
+        let end = Some(at("2026-11-01T01:30:00-04:00"));
+        assert_eq!(blackout.end(at("2026-11-01T01:15:00-04:00")), end);
+        assert_eq!(blackout.end(at("2026-11-01T01:15:00-05:00")), None, "the second pass");
+    }
+
+    #[test]
+    fn windows_that_touch_are_one_blackout() {
+        let zone = ZoneName::UTC;
+        let once = |from, until| BlackoutWindow::Once { from: at(from), until: at(until) };
+        let blackout = Blackout::new(
+            &[
+                once("2026-07-01T10:00:00Z", "2026-07-01T12:00:00Z"),
+                once("2026-07-01T12:00:00Z", "2026-07-01T13:00:00Z"),
+                once("2026-07-01T09:00:00Z", "2026-07-01T09:00:00Z"),
+            ],
+            zone,
+        );
+        assert_eq!(blackout.end(at("2026-07-01T11:00:00Z")), Some(at("2026-07-01T13:00:00Z")));
+        assert_eq!(
+            blackout.next_start(at("2026-07-01T08:00:00Z")),
+            Some(at("2026-07-01T10:00:00Z")),
+            "not the empty one"
+        );
+        assert_eq!(blackout.next_start(at("2026-07-01T12:00:00Z")), None);
+    }
+}

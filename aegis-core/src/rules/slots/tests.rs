@@ -464,3 +464,78 @@ proptest! {
         }
     }
 }
+
+/// What becomes of each slot, decided for one at a time.
+fn naive(table: &Timetable, standing: Standing) -> Vec<(Timestamp, Option<SlotOutcome>)> {
+    let due: Vec<Timestamp> = table
+        .schedule()
+        .iter_after(standing.watermark)
+        .take_while(|slot| table.start(*slot) <= standing.now)
+        .collect();
+    let dark = |slot: Timestamp| table.blackout.end(table.start(slot)).is_some();
+    let tolerance = table.start_window.unwrap_or(PUNCTUAL);
+    let punctual = |slot: Timestamp| standing.now <= table.start(slot).saturating_add(tolerance);
+    let unlimited = table.catch_up == CatchUp::Latest && table.start_window.is_none();
+    let blackout_end = table.blackout.end(standing.now);
+    let late = if table.start_window.is_some() { SlotOutcome::Expired } else { MISSED };
+    let into = |into| SlotOutcome::Coalesced { into };
+
+    let latest = due.iter().copied().filter(|slot| !dark(*slot)).next_back();
+    let wanted = latest.filter(|latest| unlimited || punctual(*latest));
+    let busy = match standing.activity {
+        Activity::Idle => None,
+        Activity::Active => (table.overlap == Overlap::Skip).then_some(skipped(SkipReason::Overlap)),
+        Activity::Queued { nominal: Some(nominal) } if table.overlap == Overlap::QueueOne => {
+            Some(into(nominal))
+        }
+        Activity::Queued { .. } => Some(skipped(SkipReason::Overlap)),
+    };
+    if let (Some(latest), None, Some(end)) = (wanted, busy, blackout_end)
+        && end < Timestamp::MAX
+        && (unlimited || end <= table.start(latest).saturating_add(tolerance))
+    {
+        return Vec::new();
+    }
+    let instead = busy.or(blackout_end.map(|_| skipped(SkipReason::Blackout)));
+    let of_one = |slot: Timestamp| match (wanted, instead) {
+        _ if dark(slot) => Some(skipped(SkipReason::Blackout)),
+        (None, _) => Some(late),
+        (Some(wanted), None) if slot == wanted => None,
+        (Some(wanted), None) if table.catch_up == CatchUp::Latest || punctual(slot) => Some(into(wanted)),
+        (Some(_), Some(joined @ SlotOutcome::Coalesced { .. }))
+            if table.catch_up == CatchUp::Latest || punctual(slot) =>
+        {
+            Some(joined)
+        }
+        (Some(wanted), Some(instead)) if slot == wanted || punctual(slot) => Some(instead),
+        (Some(_), _) => Some(late),
+    };
+    due.iter().map(|slot| (*slot, of_one(*slot))).collect()
+}
+
+proptest! {
+    #[test]
+    fn settling_ranges_agrees_with_deciding_each_slot(
+        schedule in schedules(), options in options(), past in 0i64..400_000, activity in 0u8..4, queued in 1i64..50_000
+    ) {
+        let watermark = at("2026-10-30T12:00:00Z");
+        let table = Timetable::new(&schedule, &options, policy(7), watermark);
+        let activity = match activity {
+            0 => Activity::Active,
+            1 => Activity::Queued { nominal: Some(Timestamp::from_seconds(watermark.as_seconds() - queued)) },
+            2 => Activity::Queued { nominal: None },
+            _ => Activity::Idle,
+        };
+        let standing = Standing { watermark, now: Timestamp::from_seconds(watermark.as_seconds() + past), activity };
+        let settlement = settle(&table, standing);
+
+        let mut settled: Vec<(Timestamp, Option<SlotOutcome>)> = settlement.run.iter().map(|run| (*run, None)).collect();
+        for range in &settlement.ranges {
+            let first = std::iter::once(range.first);
+            let slots = first.chain(table.schedule().iter_after(range.first)).take_while(|slot| *slot <= range.last);
+            settled.extend(slots.map(|slot| (slot, Some(range.outcome))));
+        }
+        settled.sort_by_key(|(slot, _)| *slot);
+        prop_assert_eq!(settled, naive(&table, standing));
+    }
+}
