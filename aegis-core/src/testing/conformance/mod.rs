@@ -8,3 +8,4 @@
 //! ```
 
 pub mod object_storage;
+pub mod store;
