@@ -19,7 +19,9 @@ export AEGIS_SKIP_LOG="$work/skipped"
 : >"$AEGIS_SKIP_LOG"
 
 status=0
-bash scripts/test-servers.sh run cargo nextest run --workspace --all-features --locked --no-fail-fast "$@" 2>&1 |
+scope=()
+[ $# -gt 0 ] || scope=(--workspace)
+bash scripts/test-servers.sh run cargo nextest run "${scope[@]}" --all-features --locked --no-fail-fast "$@" 2>&1 |
   tee "$work/nextest" || status=1
 if [ $# -eq 0 ]; then
   cargo test --workspace --all-features --locked --doc --no-fail-fast 2>&1 | tee "$work/doc" || status=1
