@@ -13,5 +13,7 @@ mod words;
 
 pub use lint::{LintCode, LintFinding, PolicyFigures, lint};
 pub use schedule::{CompiledSchedule, last_until, next_after, schedule_human};
-pub use slots::{Activity, MAX_RANGES, PUNCTUAL, Settlement, SlotRange, Standing, close, settle};
+pub use slots::{
+    Activity, MAX_RANGES, PUNCTUAL, Settlement, SlotRange, Standing, close, settle, settle_and_close,
+};
 pub use timetable::{Timetable, Upcoming};

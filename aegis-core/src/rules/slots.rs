@@ -154,9 +154,8 @@ pub fn settle(table: &Timetable, standing: Standing) -> Settlement {
     settlement
 }
 
-/// Settles every slot up to `now` as skipped for `reason`: after [`settle`] when a policy is
-/// edited or disabled, for those whose start has not come; and when it is enabled again, for those
-/// that came meanwhile. The watermark is `now` then, so that no past slot ever fires.
+/// Settles every slot up to `now` as skipped for `reason`, without a look at what is due: for the
+/// slots that came while a policy was disabled. The watermark is `now` then, so that no past slot ever fires.
 #[must_use]
 pub fn close(table: &Timetable, watermark: Timestamp, now: Timestamp, reason: SkipReason) -> Settlement {
     let mut ledger = Ledger::new(table, watermark);
@@ -164,6 +163,16 @@ pub fn close(table: &Timetable, watermark: Timestamp, now: Timestamp, reason: Sk
     let mut settlement = ledger.finish(Standing { watermark, now, activity: Activity::Idle });
     settlement.watermark = watermark.max(now);
     settlement
+}
+
+/// What an edit commits: [`settle`] by the policy as it was, so that what was due still runs, and
+/// then [`close`] for `reason`. The watermark is `standing.now`, from which the new schedule counts.
+#[must_use]
+pub fn settle_and_close(table: &Timetable, standing: Standing, reason: SkipReason) -> Settlement {
+    let settled = settle(table, standing);
+    let closed = close(table, settled.watermark, standing.now, reason);
+    let ranges = [settled.ranges, closed.ranges].concat();
+    Settlement { run: settled.run, ranges, ..closed }
 }
 
 /// What becomes of the latest slot, and so of those before it.

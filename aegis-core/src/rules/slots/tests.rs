@@ -346,10 +346,11 @@ fn a_policy_edit_settles_slots_before_it_under_the_old_schedule_and_none_twice()
     let edit = "2026-01-01T03:20:00Z";
     let (old, new) =
         (hourly(&ScheduleOptions::default()), table(&cron("*/15 * * * *"), &ScheduleOptions::default()));
-    let settled = settle(&old, idle("2026-01-01T00:30:00Z", edit));
-    assert_eq!(settled.run, Some(at("2026-01-01T03:00:00Z")));
-    let closed = close(&old, settled.watermark, at(edit), SkipReason::Superseded);
-    assert!(closed.is_empty());
+    let closed = settle_and_close(&old, idle("2026-01-01T00:30:00Z", edit), SkipReason::Superseded);
+    assert_eq!(closed.run, Some(at("2026-01-01T03:00:00Z")), "what was due still runs");
+    let into = coalesced("2026-01-01T03:00:00Z");
+    assert_eq!(ranges(&closed), [range("2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z", 2, into)]);
+    assert_eq!(closed.watermark, at(edit));
     let after = settle(&new, Standing { watermark: closed.watermark, ..idle(edit, "2026-01-01T03:30:00Z") });
     assert_eq!((after.run, after.ranges.len()), (Some(at("2026-01-01T03:30:00Z")), 0), "03:15 is past");
 }
@@ -358,10 +359,9 @@ fn a_policy_edit_settles_slots_before_it_under_the_old_schedule_and_none_twice()
 fn a_policy_edit_between_a_slot_and_its_start_supersedes_it() {
     let table = hourly(&ScheduleOptions { jitter: seconds(600), ..Default::default() });
     let edit = at("2026-01-01T01:00:00Z");
-    let settled =
-        settle(&table, Standing { now: edit, ..idle("2026-01-01T00:30:00Z", "2026-01-01T00:30:00Z") });
-    assert!(settled.is_empty());
-    let closed = close(&table, settled.watermark, edit, SkipReason::Superseded);
+    let standing = Standing { now: edit, ..idle("2026-01-01T00:30:00Z", "2026-01-01T00:30:00Z") };
+    let closed = settle_and_close(&table, standing, SkipReason::Superseded);
+    assert_eq!(closed.run, None);
     let superseded =
         range("2026-01-01T01:00:00Z", "2026-01-01T01:00:00Z", 1, skipped(SkipReason::Superseded));
     assert_eq!(ranges(&closed), [superseded]);
@@ -480,7 +480,7 @@ fn naive(table: &Timetable, standing: Standing) -> Vec<(Timestamp, Option<SlotOu
     let late = if table.start_window.is_some() { SlotOutcome::Expired } else { MISSED };
     let into = |into| SlotOutcome::Coalesced { into };
 
-    let latest = due.iter().copied().filter(|slot| !dark(*slot)).next_back();
+    let latest = due.iter().copied().rfind(|slot| !dark(*slot));
     let wanted = latest.filter(|latest| unlimited || punctual(*latest));
     let busy = match standing.activity {
         Activity::Idle => None,
