@@ -1,4 +1,4 @@
-//! The memory store does what every store must.
+//! The memory store does what every store must, and the suite that says so sees every mutant of it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,42 +6,181 @@ use aegis_core::{
     model::Timestamp,
     seams::Store,
     testing::{
-        ManualClock,
-        conformance::store::{StoreHarness, StoreUnderTest},
+        ManualClock, MutantStore,
+        StoreFilter::*,
+        StoreMutation::{self as Mutation, *},
+        conformance::store::{self as suite, StoreHarness, StoreUnderTest},
     },
 };
 use aegis_store_memory::MemoryStore;
 use async_trait::async_trait;
 
-struct Memory;
+/// A harness over the memory store, with a rule broken or none.
+struct Memory(Option<Mutation>);
 
 struct UnderTest {
-    store: Arc<MemoryStore>,
+    mutation: Option<Mutation>,
+    inner: Arc<MemoryStore>,
+    store: Arc<dyn Store>,
     clock: ManualClock,
+}
+
+fn wrap(inner: &Arc<MemoryStore>, mutation: Option<Mutation>) -> Arc<dyn Store> {
+    let inner: Arc<dyn Store> = Arc::<MemoryStore>::clone(inner);
+    match mutation {
+        Some(mutation) => Arc::new(MutantStore::new(inner, mutation)),
+        None => inner,
+    }
 }
 
 #[async_trait]
 impl StoreHarness for Memory {
     async fn fresh(&self) -> Option<Box<dyn StoreUnderTest>> {
         let clock = ManualClock::starting_at(Timestamp::from_seconds(1_770_393_600));
-        let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
-        Some(Box::new(UnderTest { store, clock }))
+        let inner = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+        let store = wrap(&inner, self.0);
+        Some(Box::new(UnderTest { mutation: self.0, inner, store, clock }))
     }
 }
 
 #[async_trait]
 impl StoreUnderTest for UnderTest {
     fn store(&self) -> Arc<dyn Store> {
-        Arc::<MemoryStore>::clone(&self.store)
+        Arc::clone(&self.store)
     }
 
     async fn pass(&self, by: Duration) {
         self.clock.advance(by);
     }
 
+    // The store keeps nothing. As a mutant it shows what is seen of one that should.
     async fn reopen(&self) -> Option<Arc<dyn Store>> {
-        None
+        match self.mutation? {
+            ForgetsOnRestart => Some(Arc::new(MemoryStore::new(Arc::new(self.clock.clone())))),
+            _ => Some(wrap(&self.inner, self.mutation)),
+        }
     }
 }
 
-aegis_core::store_conformance!(Memory);
+mod memory {
+    use super::*;
+
+    aegis_core::store_conformance!(Memory(None));
+}
+
+/// Each behaviour with the mutants that it must catch.
+macro_rules! catches {
+    ($($behaviour:ident: $($mutation:expr),+;)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                for mutation in [$($mutation),+] {
+                    let ran = tokio::spawn(async move { suite::$behaviour(&Memory(Some(mutation))).await });
+                    let failed = ran.await.expect_err(&format!("{mutation:?} goes unnoticed"));
+                    assert!(failed.is_panic(), "{mutation:?}: {failed}");
+                }
+            }
+        )+
+
+        const CAUGHT: &[&str] = &[$(stringify!($behaviour)),+];
+    };
+}
+
+#[expect(clippy::disallowed_methods, reason = "a panic of the suite must end a task, not the test")]
+mod mutants {
+    use super::*;
+
+    catches! {
+        every_kind_of_entity_reads_back_as_written: ReadsLoseWarnings;
+        odd_text_and_long_names_survive: ReadsLoseUnicode;
+        instants_keep_their_microseconds: ReadsTruncateToMillis;
+        what_is_not_there_reads_as_nothing: ReadsInventEntities;
+        an_update_replaces_what_was_read: UpdatesDoNothing;
+        an_update_of_another_version_is_refused: UpdatesIgnoreVersion;
+        an_update_of_what_is_gone_is_refused: UpdatesRevive;
+        a_deletion_removes_what_was_read: DeletionsDoNothing;
+        a_deletion_of_another_version_is_refused: DeletionsIgnoreVersion;
+        what_was_deleted_may_be_inserted_again: DeletedKeysStayTaken;
+        an_insert_of_what_exists_is_refused: InsertsReplace;
+        an_expected_version_must_be_there_still: VersionsAreNotExpected;
+        an_expected_absence_must_hold_still: AbsencesAreNotExpected;
+        a_refused_changeset_changes_nothing: CommitsInPieces;
+        a_refused_changeset_may_be_committed_again: RefusalsAreRemembered;
+        a_repeated_changeset_is_applied_once: ChangesetsAreForgotten;
+        a_malformed_changeset_is_refused: MalformedIsAccepted;
+        a_changeset_without_writes_only_checks: EmptyIsApplied;
+        concurrent_repetitions_are_applied_once: RepetitionsRace;
+        one_of_two_writers_of_a_version_wins: UpdatesRace;
+        concurrent_writers_lose_nothing: ConcurrentWritesAreLost;
+        a_lease_has_one_holder: LeasesAreShared;
+        a_holder_renews_under_its_generation: RenewalsAddNothing;
+        a_lease_that_ran_out_goes_to_another: LeasesNeverRunOut;
+        a_lease_that_ran_out_is_granted_anew_to_its_holder: GenerationsStay;
+        a_lease_given_back_is_free_at_once: ReleasesDoNothing, GenerationsStay;
+        giving_back_an_old_grant_changes_nothing: ReleasesIgnoreGeneration;
+        leases_of_different_names_are_apart: LeaseNamesCollide;
+        one_of_many_claimants_is_granted: LeasesAreShared;
+        a_commit_passes_under_a_held_lease: FencesNeverHold;
+        a_commit_under_a_lease_that_ran_out_is_refused: FencesAreIgnored;
+        a_commit_under_a_lease_given_back_is_refused: FencesAreIgnored, FencesIgnoreGeneration;
+        a_commit_under_a_lease_never_granted_is_refused: FencesAreIgnored;
+        a_late_commit_after_a_takeover_is_refused: FencesAreIgnored, FencesIgnoreGeneration;
+        get_stays_in_its_scope: GetCrossesTenants;
+        queries_stay_in_their_scope: Ignores(JobScope), Ignores(RecordScope), Ignores(PlanScope),
+            Ignores(ExecutionScope), Ignores(PolicyScope), Ignores(SlotScope), Ignores(VerificationScope),
+            Ignores(RetentionRunScope);
+        keys_are_unique_over_all_tenants: InsertsReplace;
+        tenants_are_those_that_own_something: TenantsAreForgotten;
+        jobs_are_found_by_each_filter: Ignores(JobCluster), Ignores(JobStatuses), Ignores(JobLive),
+            Ignores(JobPolicy), Ignores(JobLocation), Ignores(JobFrom), Ignores(JobTo), Ignores(JobHidden);
+        records_are_found_by_each_filter: Ignores(RecordCluster), Ignores(RecordPolicy),
+            Ignores(RecordStates), Ignores(RecordLocation), Ignores(RecordBackend), Ignores(RecordChain),
+            Ignores(RecordFrom), Ignores(RecordTo), Ignores(RecordDueBy);
+        plans_are_found_by_each_filter: Ignores(PlanCluster), Ignores(PlanStatus), Ignores(PlanRecord);
+        executions_are_found_by_each_filter: Ignores(ExecutionCluster), Ignores(ExecutionPlan),
+            Ignores(ExecutionStatus), Ignores(ExecutionActiveAfter);
+        policies_are_found_by_each_filter: Ignores(PolicyCluster), Ignores(PolicyEnabled);
+        slots_are_found_by_each_filter: Ignores(SlotPolicy), Ignores(SlotFrom), Ignores(SlotTo);
+        verifications_are_found_by_each_filter: Ignores(VerificationCluster), Ignores(VerificationRecord),
+            Ignores(VerificationStatus);
+        retention_runs_are_found_by_each_filter: Ignores(RetentionRunCluster), Ignores(RetentionRunPolicy);
+        lists_are_newest_first_and_ties_by_id: ListsAreReversed;
+        jobs_are_dispatched_by_priority_then_age: Ignores(JobDispatch);
+        windows_cut_where_they_say: OffsetsAreIgnored, LimitsAreIgnored, TotalsCountThePage;
+        pages_by_cursor_neither_skip_nor_repeat: CursorsIgnoreIds;
+        lists_follow_updates: ListsAreStale;
+        record_totals_count_what_is_there: TotalsCountGoneCopies;
+        due_policies_are_the_longest_due_first: DueIsEarly, DueIsReversed;
+        due_policies_follow_their_state: DueIsStale;
+        next_due_is_the_earliest_of_all_that_waits: NextDueKnowsPoliciesAlone;
+        every_write_has_one_event: DeletionsHaveNoEvent;
+        positions_are_dense_and_in_commit_order: PositionsHaveGaps;
+        chains_verify_for_each_tenant_and_for_none: OneChainForAll;
+        sealing_goes_on_where_it_stopped: SealsIgnoreLimit;
+        sealing_needs_the_lease: SealsIgnoreLease;
+        sealing_at_once_numbers_each_event_once: PositionsHaveGaps, OneChainForAll;
+        what_is_not_sealed_is_not_read: SealsAtOnce;
+        a_reader_that_resumes_skips_nothing: ReadersSkip;
+        a_tenant_sees_its_own_events_alone: LogCrossesTenants;
+        reader_positions_never_go_back: ReadersGoBack;
+        the_newest_event_is_told_before_it_is_sealed: NewestEventIsSealed;
+        the_last_progress_wins: FirstProgressWins;
+        pruning_forgets_expired_reservations: PruningDoesNothing, PruningIsEarly;
+        pruning_forgets_old_progress: PruningDoesNothing;
+        pruning_keeps_what_is_needed: PruningForgetsProgress;
+        repetitions_are_known_for_a_day: PruningForgetsChangesets;
+        reopening_keeps_everything: ForgetsOnRestart;
+    }
+
+    macro_rules! listed {
+        ($none:expr; $($behaviour:ident)+) => {
+            const LISTED: &[&str] = &[$(stringify!($behaviour)),+];
+        };
+    }
+    aegis_core::for_each_store_behaviour!([listed]());
+
+    #[test]
+    fn every_behaviour_has_a_mutant_that_it_catches() {
+        assert_eq!(CAUGHT, LISTED);
+    }
+}

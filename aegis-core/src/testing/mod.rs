@@ -4,7 +4,9 @@ mod clock;
 pub mod conformance;
 mod object_storage;
 mod skip;
+mod store;
 
 pub use clock::ManualClock;
 pub use object_storage::{MemoryObjectStorage, MutantObjectStorage, ObjectStorageMutation};
 pub use skip::skip;
+pub use store::{MutantStore, StoreFilter, StoreMutation};

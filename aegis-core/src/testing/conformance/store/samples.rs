@@ -8,11 +8,11 @@ use crate::model::{
     ActiveRestore, Approval, ArtifactName, Attempt, BackupJob, BackupKind, BackupRecord, Bytes, CheckStatus,
     ClusterName, ClusterState, Deletion, DisplayName, DrTest, Encryption, Entity, EntityKey, Evidence,
     ExecutionResult, ExecutionStatus, ExistingResourcePolicy, Failure, FoundBad, Hold, IssueGroup, JobResult,
-    JobStatus, Labels, NamespaceName, NamespaceSelection, PlanHash, PlanStatus, Policy, PolicyState,
-    Principal, RecordCopy, RecordLifecycle, RecordRef, RecordUse, RecoveryExecution, RecoveryPlan,
-    RecoveryPoint, Reservation, ReservationKey, ResourceCounts, RestoreOptions, RestoreTarget,
-    RetentionDecision, RetentionRun, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes, Slot, SlotOutcome,
-    StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel,
+    JobStatus, KeepRules, Labels, NamespaceName, NamespaceSelection, PlanHash, PlanStatus, Policy,
+    PolicyState, Principal, RecordCopy, RecordLifecycle, RecordRef, RecordUse, RecoveryExecution,
+    RecoveryPlan, RecoveryPoint, Reservation, ReservationKey, ResourceCounts, RestoreOptions, RestoreTarget,
+    RetentionDecision, RetentionRules, RetentionRun, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes,
+    Slot, SlotOutcome, StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel,
 };
 
 /// The instant `n` seconds and some microseconds after the suite's beginning.
@@ -151,9 +151,15 @@ pub(super) fn job(n: u32) -> BackupJob {
 }
 
 fn full_job(n: u32) -> BackupJob {
-    let mut attempt = Attempt::new(id(n), artifact(n), at(n));
-    attempt.ended_at = Some(at(n + 1));
-    attempt.failure = Some(failure());
+    let attempt = Attempt {
+        operation: id(n),
+        name: artifact(n),
+        namespaces: namespaces(),
+        base: Some(reference(n)),
+        started_at: at(n),
+        ended_at: Some(at(n + 1)),
+        failure: Some(failure()),
+    };
     BackupJob {
         priority: i32::MIN,
         policy: Some(id(n)),
@@ -337,6 +343,10 @@ pub(super) fn policy(n: u32) -> Policy {
             jitter: Some(valid(Seconds::new(5))),
             start_window: Some(valid(Seconds::new(600))),
             ..ScheduleOptions::default()
+        },
+        retention: RetentionRules {
+            by_kind: [(BackupKind::Full, KeepRules { yearly: 7, ..KeepRules::default() })].into(),
+            ..RetentionRules::last(3)
         },
         rpo: Some(Rpo(Duration::from_secs(900))),
         rto: Some(Rto(Duration::from_micros(1))),

@@ -1,0 +1,10 @@
+//! Stores for tests that are wrong in one way each.
+
+mod commit;
+mod filter;
+mod mutant;
+mod mutation;
+
+pub use filter::StoreFilter;
+pub use mutant::MutantStore;
+pub use mutation::StoreMutation;

@@ -1,0 +1,384 @@
+//! Stores that break one rule each: what proves that the conformance suite sees it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use super::{StoreMutation as M, filter::Narrowed};
+use crate::{
+    model::{
+        BackupJob, BackupRecord, Bytes, ChainHash, ChangesetId, ClusterName, Entity, EntityKey, OperationId,
+        Policy, PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot,
+        TenantId, Timestamp, Verification, Version, Versioned,
+    },
+    seams::{
+        Changeset, Claim, Committed, ExecutionQuery, Fence, Generation, HolderId, JobQuery, Lease, LeaseName,
+        Page, PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
+        Sealed, SlotQuery, Store, StoreError, VerificationQuery, Window,
+    },
+};
+
+/// Another store, with one rule broken.
+#[derive(Debug)]
+pub struct MutantStore {
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) mutation: M,
+    pub(super) next_id: AtomicU64,
+    pub(super) committing: AtomicUsize,
+    pub(super) pruned: AtomicBool,
+    notes: Mutex<Notes>,
+}
+
+/// What mutants remember that they should not, or wrongly.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) changesets: HashSet<ChangesetId>,
+    pub(super) deleted: HashSet<EntityKey>,
+    grants: Vec<(HolderId, Lease)>,
+    readers: HashMap<String, Position>,
+    jobs: Vec<(JobQuery, Page<BackupJob>)>,
+    due: Option<Vec<Versioned<PolicyState>>>,
+    written: Option<EntityKey>,
+}
+
+impl Notes {
+    pub(super) fn newest_generation(&self, name: &LeaseName) -> Option<Generation> {
+        let mut newest_first = self.grants.iter().rev();
+        newest_first.find(|(_, lease)| lease.fence.name == *name).map(|(_, lease)| lease.fence.generation)
+    }
+}
+
+impl MutantStore {
+    /// Breaks `mutation` of what `inner` does right.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, mutation: M) -> Self {
+        Self {
+            inner,
+            mutation,
+            next_id: AtomicU64::new(1),
+            committing: AtomicUsize::new(0),
+            pruned: AtomicBool::new(false),
+            notes: Mutex::default(),
+        }
+    }
+
+    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, mutation: M) -> bool {
+        self.mutation == mutation
+    }
+
+    /// What a mutant asks instead.
+    fn asked<Q: Narrowed>(&self, query: &Q) -> Q {
+        let mut query = query.clone();
+        match self.mutation {
+            M::Ignores(filter) => query.ignore(filter),
+            M::OffsetsAreIgnored => query.window().offset = 0,
+            M::LimitsAreIgnored => query.window().limit = usize::MAX,
+            M::CursorsIgnoreIds => {
+                if let Some(cursor) = &mut query.window().after {
+                    cursor.id = uuid::Uuid::nil();
+                }
+            }
+            _ => {}
+        }
+        query
+    }
+
+    /// What a mutant answers instead.
+    fn answered<T>(&self, mut page: Page<T>) -> Page<T> {
+        match self.mutation {
+            M::ListsAreReversed => page.items.reverse(),
+            M::TotalsCountThePage => {
+                page.total = page.total.and_then(|_| u64::try_from(page.items.len()).ok());
+            }
+            _ => {}
+        }
+        page
+    }
+
+    /// What a mutant makes of an entity that was read.
+    fn mistaken(&self, entity: Entity) -> Entity {
+        match (self.mutation, entity) {
+            (M::ReadsLoseWarnings, Entity::Job(job)) => {
+                BackupJob { warnings: Vec::new(), ..(*job).clone() }.into()
+            }
+            (M::ReadsLoseUnicode, Entity::Job(job)) => {
+                let mut job = (*job).clone();
+                if let Some(failure) = &mut job.failure {
+                    failure.message.retain(|c| c.is_ascii());
+                }
+                job.into()
+            }
+            (M::ReadsTruncateToMillis, Entity::Reservation(reservation)) => {
+                let mut reservation = (*reservation).clone();
+                let millis = |at: Timestamp| Timestamp::from_micros(at.as_micros().div_euclid(1000) * 1000);
+                reservation.expires_at = reservation.expires_at.map(millis);
+                reservation.into()
+            }
+            (_, entity) => entity,
+        }
+    }
+
+    /// The name under which a mutant keeps a lease.
+    fn lease_name(&self, name: &LeaseName) -> LeaseName {
+        if self.is(M::LeaseNamesCollide) { LeaseName::sealer() } else { name.clone() }
+    }
+
+    async fn everything(&self) -> Result<Vec<SealedEvent>, StoreError> {
+        self.inner.events(&Scope::Everyone, Position::START, usize::MAX).await
+    }
+
+    /// The links of all events as if they were one chain.
+    async fn one_chain(&self) -> Result<HashMap<Position, ChainHash>, StoreError> {
+        let mut head = ChainHash::GENESIS;
+        let mut links = HashMap::new();
+        for sealed in self.everything().await? {
+            head = head.link(&sealed.event, sealed.position).unwrap_or(head);
+            links.insert(sealed.position, head);
+        }
+        Ok(links)
+    }
+}
+
+#[async_trait]
+impl Store for MutantStore {
+    async fn commit(&self, changeset: Changeset) -> Result<Committed, StoreError> {
+        if self.is(M::ReadsInventEntities) {
+            self.notes().written = changeset.changes.first().map(|change| change.write.entity().key());
+        }
+        self.mutated_commit(changeset).await
+    }
+
+    async fn get(&self, scope: &Scope, key: &EntityKey) -> Result<Option<(Version, Entity)>, StoreError> {
+        let scope = if self.is(M::GetCrossesTenants) { &Scope::Everyone } else { scope };
+        let mut found = self.inner.get(scope, key).await?;
+        let written = self.notes().written.clone();
+        if let (None, Some(written)) = (&found, written) {
+            found = self.inner.get(scope, &written).await?;
+        }
+        Ok(found.map(|(version, entity)| (version, self.mistaken(entity))))
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<BackupJob>, StoreError> {
+        let known = self.notes().jobs.iter().find(|(asked, _)| asked == query).map(|(_, page)| page.clone());
+        if let Some(page) = known {
+            return Ok(page);
+        }
+        let page = self.answered(self.inner.jobs(&self.asked(query)).await?);
+        if self.is(M::ListsAreStale) {
+            self.notes().jobs.push((query.clone(), page.clone()));
+        }
+        Ok(page)
+    }
+
+    async fn records(&self, query: &RecordQuery) -> Result<Page<BackupRecord>, StoreError> {
+        Ok(self.answered(self.inner.records(&self.asked(query)).await?))
+    }
+
+    async fn record_totals(&self, query: &RecordQuery) -> Result<RecordTotals, StoreError> {
+        let query = self.asked(query);
+        let mut totals = self.inner.record_totals(&query).await?;
+        if self.is(M::TotalsCountGoneCopies) {
+            let records = self.inner.records(&query.with_window(Window::ALL)).await?.items;
+            let copies = records.iter().flat_map(|record| &record.copies);
+            totals.stored = Bytes(copies.filter_map(|copy| copy.stored).map(|size| size.0).sum());
+        }
+        Ok(totals)
+    }
+
+    async fn plans(&self, query: &PlanQuery) -> Result<Page<RecoveryPlan>, StoreError> {
+        Ok(self.answered(self.inner.plans(&self.asked(query)).await?))
+    }
+
+    async fn executions(&self, query: &ExecutionQuery) -> Result<Page<RecoveryExecution>, StoreError> {
+        Ok(self.answered(self.inner.executions(&self.asked(query)).await?))
+    }
+
+    async fn policies(&self, query: &PolicyQuery) -> Result<Page<Policy>, StoreError> {
+        Ok(self.answered(self.inner.policies(&self.asked(query)).await?))
+    }
+
+    async fn slots(&self, query: &SlotQuery) -> Result<Page<Slot>, StoreError> {
+        Ok(self.answered(self.inner.slots(&self.asked(query)).await?))
+    }
+
+    async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError> {
+        Ok(self.answered(self.inner.verifications(&self.asked(query)).await?))
+    }
+
+    async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError> {
+        Ok(self.answered(self.inner.retention_runs(&self.asked(query)).await?))
+    }
+
+    async fn due_policies(
+        &self,
+        cluster: &ClusterName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError> {
+        let known = self.notes().due.clone();
+        if let Some(due) = known {
+            return Ok(due);
+        }
+        let now = if self.is(M::DueIsEarly) { Timestamp::MAX } else { now };
+        let mut due = self.inner.due_policies(cluster, now, limit).await?;
+        match self.mutation {
+            M::DueIsReversed => due.reverse(),
+            M::DueIsStale => self.notes().due = Some(due.clone()),
+            _ => {}
+        }
+        Ok(due)
+    }
+
+    async fn next_due(&self, cluster: &ClusterName) -> Result<Option<Timestamp>, StoreError> {
+        if self.is(M::NextDueKnowsPoliciesAlone) {
+            let first = self.inner.due_policies(cluster, Timestamp::MAX, 1).await?;
+            return Ok(first.first().and_then(|state| state.due_at));
+        }
+        self.inner.next_due(cluster).await
+    }
+
+    async fn claim(&self, name: &LeaseName, holder: &HolderId, ttl: Duration) -> Result<Claim, StoreError> {
+        let newest = self.notes().grants.last().cloned();
+        if let (M::RenewalsAddNothing, Some((own, lease))) = (self.mutation, newest)
+            && own == *holder
+        {
+            return Ok(Claim::Granted(lease));
+        }
+        let asked = if self.is(M::LeasesNeverRunOut) { ttl * 1_000 } else { ttl };
+        let mut fence = match self.inner.claim(&self.lease_name(name), holder, asked).await? {
+            Claim::Granted(lease) => lease.fence,
+            Claim::Held { .. } if self.is(M::LeasesAreShared) => {
+                Fence { name: name.clone(), generation: Generation(1) }
+            }
+            held @ Claim::Held { .. } => return Ok(held),
+        };
+        fence.name = name.clone();
+        let mut notes = self.notes();
+        if let (M::GenerationsStay, Some((_, first))) = (self.mutation, notes.grants.first()) {
+            fence.generation = first.fence.generation;
+        }
+        let lease = Lease { fence, valid_for: ttl };
+        notes.grants.push((holder.clone(), lease.clone()));
+        Ok(Claim::Granted(lease))
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        let mut fence = Fence { name: self.lease_name(&fence.name), ..fence.clone() };
+        match self.mutation {
+            M::ReleasesDoNothing => return Ok(()),
+            M::ReleasesIgnoreGeneration => {
+                fence.generation = self.notes().newest_generation(&fence.name).unwrap_or(fence.generation);
+            }
+            _ => {}
+        }
+        self.inner.release(&fence).await
+    }
+
+    async fn report_progress(&self, reports: Vec<ProgressReport>) -> Result<(), StoreError> {
+        let mut news = Vec::new();
+        for report in reports {
+            let known = self.inner.progress(&[report.operation]).await?;
+            if !self.is(M::FirstProgressWins) || known.is_empty() {
+                news.push(report);
+            }
+        }
+        self.inner.report_progress(news).await
+    }
+
+    async fn progress(
+        &self,
+        operations: &[OperationId],
+    ) -> Result<HashMap<OperationId, ProgressReport>, StoreError> {
+        if self.is(M::PruningForgetsProgress) && self.pruned.load(Ordering::Relaxed) {
+            return Ok(HashMap::new());
+        }
+        self.inner.progress(operations).await
+    }
+
+    async fn seal(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError> {
+        let limit = if self.is(M::SealsIgnoreLimit) { usize::MAX } else { limit };
+        match self.inner.seal(fence, limit).await {
+            Err(StoreError::Conflict(_)) if self.is(M::SealsIgnoreLease) => {
+                Ok(Sealed { count: 0, head: Position::START })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn events(
+        &self,
+        scope: &Scope,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<SealedEvent>, StoreError> {
+        let scope = if self.is(M::LogCrossesTenants) { &Scope::Everyone } else { scope };
+        let skips = self.is(M::ReadersSkip) && after != Position::START;
+        let after = if skips { after.next() } else { after };
+        let mut events = self.inner.events(scope, after, limit).await?;
+        match self.mutation {
+            M::DeletionsHaveNoEvent => events.retain(|sealed| sealed.event.after.is_some()),
+            M::PositionsHaveGaps => {
+                for sealed in &mut events {
+                    sealed.position = Position(sealed.position.0.saturating_mul(2));
+                }
+            }
+            M::OneChainForAll => {
+                let links = self.one_chain().await?;
+                for sealed in &mut events {
+                    sealed.hash = links.get(&sealed.position).copied().unwrap_or(sealed.hash);
+                }
+            }
+            _ => {}
+        }
+        Ok(events)
+    }
+
+    async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
+        let said_last = self.notes().readers.get(name).copied();
+        match said_last {
+            Some(position) => Ok(position),
+            None => self.inner.reader_position(name).await,
+        }
+    }
+
+    async fn advance_reader(&self, name: &str, position: Position) -> Result<(), StoreError> {
+        if self.is(M::ReadersGoBack) {
+            self.notes().readers.insert(name.to_owned(), position);
+        }
+        self.inner.advance_reader(name, position).await
+    }
+
+    async fn prune(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.pruned.store(true, Ordering::Relaxed);
+        match self.mutation {
+            M::PruningDoesNothing => Ok(()),
+            M::PruningIsEarly => self.inner.prune(Timestamp::MAX).await,
+            _ => self.inner.prune(now).await,
+        }
+    }
+
+    async fn newest_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.is(M::NewestEventIsSealed) {
+            return Ok(self.everything().await?.last().map(|sealed| sealed.event.at));
+        }
+        self.inner.newest_event_at().await
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        if self.is(M::TenantsAreForgotten) {
+            return Ok(Vec::new());
+        }
+        self.inner.tenants().await
+    }
+}
