@@ -35,6 +35,11 @@ impl<'a> Staircase<'a> {
     }
 
     fn climb(&mut self, point: &'a CountingPoint) {
+        if self.stairs.last().is_none_or(|top| top.at <= point.at) {
+            while self.stairs.pop_if(|top| top.until <= point.until).is_some() {}
+            self.stairs.push(point);
+            return;
+        }
         let place = self.stairs.partition_point(|stair| stair.at <= point.at);
         if self.stairs.get(place).is_some_and(|newer| newer.until >= point.until) {
             return;

@@ -16,6 +16,7 @@
 
 mod calendar;
 mod chains;
+mod judged;
 mod planner;
 mod reason;
 mod safety;

@@ -1,7 +1,5 @@
 //! The tiers: each picks the newest record of each of its N newest non-empty buckets.
 
-use std::time::Duration;
-
 use super::calendar::{Local, Tier};
 use crate::model::{KeepRules, Timestamp};
 
@@ -12,8 +10,8 @@ pub(super) struct Standing {
     pub(super) rank: u32,
     /// Whether it is the newest of its bucket.
     pub(super) newest: bool,
-    /// How much newer the newest of its bucket is.
-    pub(super) newer_by: Duration,
+    /// How many whole seconds newer the newest of its bucket is; these lie there in great numbers.
+    pub(super) newer_by: u32,
 }
 
 /// One tier walking over the records, newest first.
@@ -61,8 +59,10 @@ impl Walker {
         if known.is_none() {
             self.buckets.push((key, at));
         }
-        let newer_by = self.buckets.get(index).map_or(Duration::ZERO, |(_, newest)| newest.since(at));
-        Standing { rank: u32::try_from(index + 1).unwrap_or(u32::MAX), newest: known.is_none(), newer_by }
+        let rank = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let newest = self.buckets.get(index).map_or(at, |(_, newest)| *newest);
+        let newer_by = u32::try_from(newest.as_seconds() - at.as_seconds()).unwrap_or(u32::MAX);
+        Standing { rank, newest: known.is_none(), newer_by }
     }
 }
 

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;
 
-use super::*;
 use crate::model::{Consistency, RecordId, Timestamp};
+use crate::rules::exposure::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
