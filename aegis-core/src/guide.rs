@@ -2,3 +2,12 @@
 
 #[doc = include_str!("../../docs/schedules.md")]
 pub mod schedules {}
+
+#[doc = include_str!("../../docs/retention.md")]
+pub mod retention {}
+
+#[doc = include_str!("../../docs/rpo.md")]
+pub mod rpo {}
+
+#[doc = include_str!("../../docs/rto.md")]
+pub mod rto {}
