@@ -1,10 +1,10 @@
 //! Whether a policy can keep what it promises, as far as its figures tell before it runs.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{schedule_human, timetable::Timetable};
+use super::{schedule_human, timetable::Timetable, words::Exact};
 use crate::model::{Overlap, PolicyId, Schedule, ScheduleOptions, Timestamp};
 
 /// How far ahead slots are looked at.
@@ -110,8 +110,9 @@ fn days(figures: &PolicyFigures<'_>) -> Vec<LintFinding> {
                 schedule_human(figures.schedule)
             ),
         ));
-    } else if fields.days_restricted && fields.days.trailing_zeros() > 28 {
-        let day = fields.days.trailing_zeros();
+    } else if let day = fields.days.trailing_zeros()
+        && fields.some_month_lacks(day)
+    {
         findings.push(finding(
             LintCode::DayNotInEveryMonth,
             format!(
@@ -148,7 +149,7 @@ fn gap_against_rpo(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFindin
     let longest = gaps.longest;
     let age = longest.length() + figures.duration_p99.unwrap_or_default();
     let takes = match figures.duration_p99 {
-        Some(p99) if age > rpo => format!("and a backup takes up to {} (p99)", Spelled(p99)),
+        Some(p99) if age > rpo => format!("and a backup takes up to {} (p99)", Exact(p99)),
         None if longest.length() >= rpo => "and a backup takes time as well".to_owned(),
         _ => return None,
     };
@@ -156,18 +157,18 @@ fn gap_against_rpo(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFindin
     let mend = if room.is_zero() {
         "no schedule can meet it: make backups faster or allow a longer RPO".to_owned()
     } else {
-        format!("run it more often than every {}, or allow a longer RPO", Spelled(room))
+        format!("run it more often than every {}, or allow a longer RPO", Exact(room))
     };
     Some(finding(
         LintCode::SlotGapExceedsRpo,
         format!(
             "the RPO of {} cannot be kept: {} pass between the slots at {} and {}, {takes}, so the newest \
              recovery point gets {} old or more; {mend}",
-            Spelled(rpo),
-            Spelled(longest.length()),
+            Exact(rpo),
+            Exact(longest.length()),
             longest.from,
             longest.until,
-            Spelled(age),
+            Exact(age),
         ),
     ))
 }
@@ -183,8 +184,8 @@ fn overlap(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFinding> {
         format!(
             "a backup takes up to {} (p99), longer than the {} from one slot to the next: slots that fall due \
              meanwhile {fate}; run it less often",
-            Spelled(p99),
-            Spelled(gaps.shortest),
+            Exact(p99),
+            Exact(gaps.shortest),
         ),
     ))
 }
@@ -196,8 +197,8 @@ fn retention_against_gap(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<Lint
         format!(
             "recovery points are kept for {}, and {} pass between the slots at {} and {}: there is never more \
              than the one that the floors keep; keep them for longer or run it more often",
-            Spelled(retention),
-            Spelled(gaps.longest.length()),
+            Exact(retention),
+            Exact(gaps.longest.length()),
             gaps.longest.from,
             gaps.longest.until,
         ),
@@ -210,8 +211,8 @@ fn retention_against_rpo(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
         LintCode::RetentionShorterThanRpo,
         format!(
             "recovery points are kept for {}, less than the RPO of {}: keep them for at least the RPO",
-            Spelled(retention),
-            Spelled(rpo),
+            Exact(retention),
+            Exact(rpo),
         ),
     ))
 }
@@ -225,8 +226,8 @@ fn lock_against_retention(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
             "copies are locked for {}, longer than the {} that they are kept: they expire on time, but their \
              deletion is put off until the lock ends, and so long they take space; shorten the lock or keep them \
              for longer",
-            Spelled(lock),
-            Spelled(retention),
+            Exact(lock),
+            Exact(retention),
         ),
     ))
 }
@@ -311,26 +312,6 @@ impl Iterator for Starts<'_> {
             }
         }
         None
-    }
-}
-
-/// A duration as people say it: its two largest units.
-struct Spelled(Duration);
-
-impl fmt::Display for Spelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600, seconds / 60);
-        let pair = |large: u64, unit, small: u64, part| match small {
-            0 => format!("{large} {unit}"),
-            _ => format!("{large} {unit} {small} {part}"),
-        };
-        f.write_str(&match (days, hours, minutes) {
-            (0 | 1, 0, 0) => format!("{seconds} s"),
-            (0 | 1, 0, _) => pair(minutes, "min", seconds % 60, "s"),
-            (0 | 1, _, _) => pair(hours, "h", minutes % 60, "min"),
-            _ => pair(days, "days", hours % 24, "h"),
-        })
     }
 }
 

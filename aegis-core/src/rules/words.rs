@@ -39,6 +39,25 @@ impl fmt::Display for Span {
     }
 }
 
+/// A length of time to the second, for figures that are held against each other: `24 h 12 min`,
+/// `3 days 30 s`. Days are said from two on.
+pub(in crate::rules) struct Exact(pub(in crate::rules) Duration);
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let days = if seconds < 2 * 86_400 { 0 } else { seconds / 86_400 };
+        let rest = seconds - days * 86_400;
+        let parts = [(days, "days"), (rest / 3_600, "h"), (rest / 60 % 60, "min"), (rest % 60, "s")];
+        let said: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, unit)| *count > 0 || (seconds == 0 && *unit == "s"))
+            .map(|(count, unit)| format!("{count} {unit}"))
+            .collect();
+        f.write_str(&said.join(" "))
+    }
+}
+
 /// `1 record`, `2 records`: for nouns whose plural takes an s.
 pub(in crate::rules) fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -61,6 +80,13 @@ mod tests {
             [1, 2, 3, 4, 11, 12, 13, 21, 111].map(text).join(" "),
             "1st 2nd 3rd 4th 11th 12th 13th 21st 111th"
         );
+    }
+
+    #[test]
+    fn exact_lengths_leave_nothing_out() {
+        let text = |s| Exact(Duration::from_secs(s)).to_string();
+        let said = [0, 90, 86_400, 87_120, 172_800, 172_830].map(text);
+        assert_eq!(said.join(", "), "0 s, 1 min 30 s, 24 h, 24 h 12 min, 2 days, 2 days 30 s");
     }
 
     #[test]

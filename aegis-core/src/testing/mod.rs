@@ -2,11 +2,13 @@
 
 mod clock;
 pub mod conformance;
+mod driver;
 mod object_storage;
 mod skip;
 mod store;
 
 pub use clock::ManualClock;
+pub use driver::{DriverMutation, Effects, MutantDriver, Script, ScriptedDriver};
 pub use object_storage::{MemoryObjectStorage, MutantObjectStorage, ObjectStorageMutation};
 pub use skip::skip;
 pub use store::{MutantStore, StoreFilter, StoreMutation};

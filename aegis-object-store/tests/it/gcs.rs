@@ -12,7 +12,7 @@ use aegis_object_store::{Credentials, RetryLimits, StorageOptions, Transport, op
 use async_trait::async_trait;
 
 use crate::prefix::{install_tls, unique};
-use fake::FakeGcs;
+pub(crate) use fake::FakeGcs;
 
 struct Fake;
 
@@ -24,13 +24,17 @@ fn options(server: &FakeGcs) -> StorageOptions {
         .with_credentials(Credentials::Unsigned)
 }
 
+/// A location of its own on the server.
+pub(crate) fn open_at(server: &FakeGcs) -> Arc<dyn ObjectStorage> {
+    open(&unique("gs://aegis-test"), &options(server)).unwrap()
+}
+
 #[async_trait]
 impl ObjectStorageHarness for Fake {
     async fn fresh(&self) -> Option<Fresh> {
         install_tls();
         let server = FakeGcs::start().await;
-        let storage = open(&unique("gs://aegis-test"), &options(&server)).unwrap();
-        Some(Fresh { storage, guard: Box::new(server) })
+        Some(Fresh { storage: open_at(&server), guard: Box::new(server) })
     }
 
     async fn reopen(&self, fresh: &Fresh) -> Arc<dyn ObjectStorage> {

@@ -111,10 +111,19 @@ impl CronFields {
 
     /// Whether some month that is named has a day that is named.
     pub(super) fn can_fire(&self) -> bool {
-        const LONGEST: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        self.weekdays_restricted
-            || (1..=12u32).zip(LONGEST).any(|(month, longest)| {
-                self.months & (1 << month) != 0 && self.days.trailing_zeros() <= u32::from(longest)
-            })
+        const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        self.weekdays_restricted || self.lengths(LONGEST).any(|days| self.days.trailing_zeros() <= days)
+    }
+
+    /// Whether some month that is named lacks day `day`, at least in some years.
+    pub(crate) fn some_month_lacks(&self, day: u32) -> bool {
+        const SHORTEST: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        self.lengths(SHORTEST).any(|days| days < day)
+    }
+
+    /// The lengths of the months that are named, out of all twelve's.
+    fn lengths(&self, of_each: [u32; 12]) -> impl Iterator<Item = u32> {
+        let months = self.months;
+        (1..=12u32).zip(of_each).filter(move |(month, _)| months >> month & 1 == 1).map(|(_, days)| days)
     }
 }

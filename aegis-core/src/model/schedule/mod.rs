@@ -102,6 +102,9 @@ mod tests {
     fn what_cannot_be_a_schedule_is_refused_when_read_back() {
         for json in [
             r#"{"kind":"every","period":0}"#,
+            r#"{"kind":"every","period":900,"zone":"UTC"}"#,
+            r#"{"kind":"cron","expression":"@daily","timezone":"Europe/Berlin"}"#,
+            r#"{"kind":"yearly"}"#,
             r#"{"kind":"cron","expression":"* * *"}"#,
             r#"{"kind":"cron","expression":"@daily","zone":"Nowhere"}"#,
             r#"{"kind":"frequency","frequency":{"unit":"monthly","day":32,"time":"02:00"}}"#,

@@ -70,6 +70,7 @@ fn a_day_that_months_lack_is_said() {
     let (code, message) = only(findings(&cron("0 2 31 * *", "UTC"), |_| {}));
     assert_eq!(code, LintCode::DayNotInEveryMonth);
     assert!(message.contains("day 31 of the month"), "{message}");
+    assert_eq!(findings(&cron("0 2 31 1,3 *", "UTC"), |_| {}), []);
 }
 
 #[test]

@@ -188,10 +188,8 @@ impl Sentence {
 
     /// ", in months that have it": said where a month that is meant lacks a day that is meant.
     fn where_it_exists(&self) -> &'static str {
-        const LENGTHS: [u32; 12] = [28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31];
-        let length = |month: u32| LENGTHS.into_iter().cycle().nth(month as usize + 10).unwrap_or(31);
         let last = self.days.last().copied().unwrap_or(1);
-        if !self.fields.days_restricted || self.months.iter().all(|month| last <= length(*month)) {
+        if !self.fields.days_restricted || !self.fields.some_month_lacks(last) {
             return "";
         }
         match (self.days.len(), self.months.as_slice()) {

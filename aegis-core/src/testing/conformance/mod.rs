@@ -7,5 +7,6 @@
 //! aegis_core::object_storage_conformance!(MyHarness);
 //! ```
 
+pub mod driver;
 pub mod object_storage;
 pub mod store;

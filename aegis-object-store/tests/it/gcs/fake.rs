@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 const MODIFIED: &str = "Fri, 06 Feb 2026 16:00:00 GMT";
 
 /// A server of one bucket, stopped when it is dropped.
-pub(super) struct FakeGcs {
+pub(crate) struct FakeGcs {
     url: String,
     task: JoinHandle<()>,
 }
@@ -28,6 +28,8 @@ pub(super) struct FakeGcs {
 struct Bucket {
     objects: BTreeMap<String, Object>,
     writes: u64,
+    /// As clones do that do not know of conditions.
+    ignores_conditions: bool,
 }
 
 #[derive(Clone)]
@@ -39,8 +41,17 @@ struct Object {
 type Shared = Arc<Mutex<Bucket>>;
 
 impl FakeGcs {
-    #[expect(clippy::disallowed_methods, reason = "the server is a task beside the test")]
     pub(super) async fn start() -> Self {
+        Self::serve(Bucket::default()).await
+    }
+
+    /// A server that writes whatever the conditions say.
+    pub(crate) async fn without_conditions() -> Self {
+        Self::serve(Bucket { ignores_conditions: true, ..Bucket::default() }).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the server is a task beside the test")]
+    async fn serve(bucket: Bucket) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
@@ -48,7 +59,7 @@ impl FakeGcs {
             .route("/{bucket}/", get(list))
             .route("/{bucket}/{*key}", any(object))
             .layer(axum::extract::DefaultBodyLimit::disable())
-            .with_state(Shared::default());
+            .with_state(Shared::new(Mutex::new(bucket)));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, task }
     }
@@ -94,7 +105,7 @@ impl Bucket {
     fn put(&mut self, key: String, bytes: Bytes, headers: &HeaderMap) -> Response {
         let current = self.objects.get(&key).map_or(0, |object| object.generation);
         let expected = headers.get("x-goog-if-generation-match").map(|value| value.to_str().unwrap().parse());
-        if expected.is_some_and(|expected| expected != Ok(current)) {
+        if !self.ignores_conditions && expected.is_some_and(|expected| expected != Ok(current)) {
             return StatusCode::PRECONDITION_FAILED.into_response();
         }
         self.writes += 1;
