@@ -15,7 +15,7 @@ use aegis_core::{
     seams::{BackupDriver, Clock, WorkKind},
     testing::{
         DriverMutation::{self as Mutation, *},
-        ManualClock, MutantDriver, ScriptedDriver,
+        FaultPlan, FaultyDriver, ManualClock, MutantDriver, ScriptedDriver,
         conformance::driver::{self as suite, DriverBench, DriverHarness},
     },
 };
@@ -24,8 +24,12 @@ use async_trait::async_trait;
 /// A harness over the scripted driver, with a rule broken or none.
 struct Scripted(Option<Mutation>);
 
+/// The same through a wrapper by whose plan nothing goes wrong.
+struct Wrapped;
+
 struct Bench {
     clock: ManualClock,
+    is_wrapped: bool,
     scripted: ScriptedDriver,
     mutant: Mutex<Option<Arc<MutantDriver>>>,
 }
@@ -33,6 +37,19 @@ struct Bench {
 #[async_trait]
 impl DriverHarness for Scripted {
     async fn fresh(&self) -> Option<Box<dyn DriverBench>> {
+        Some(Box::new(self.bench()))
+    }
+}
+
+#[async_trait]
+impl DriverHarness for Wrapped {
+    async fn fresh(&self) -> Option<Box<dyn DriverBench>> {
+        Some(Box::new(Bench { is_wrapped: true, ..Scripted(None).bench() }))
+    }
+}
+
+impl Scripted {
+    fn bench(&self) -> Bench {
         let clock = ManualClock::starting_at(Timestamp::from_seconds(1_770_393_600));
         let empty = || Vec::<(String, String)>::new();
         let mut scripted = ScriptedDriver::new(Arc::new(clock.clone()))
@@ -46,7 +63,7 @@ impl DriverHarness for Scripted {
             scripted = scripted.outliving_its_process();
         }
         let mutant = self.0.map(|mutation| Arc::new(MutantDriver::new(Arc::new(scripted.clone()), mutation)));
-        Some(Box::new(Bench { clock, scripted, mutant: Mutex::new(mutant) }))
+        Bench { clock, is_wrapped: false, scripted, mutant: Mutex::new(mutant) }
     }
 }
 
@@ -55,6 +72,10 @@ impl DriverBench for Bench {
     fn driver(&self) -> Arc<dyn BackupDriver> {
         match &*self.mutant.lock().unwrap() {
             Some(mutant) => Arc::<MutantDriver>::clone(mutant),
+            None if self.is_wrapped => Arc::new(FaultyDriver::new(
+                Arc::new(self.scripted.clone()),
+                FaultPlan::seeded(0, Arc::new(self.clock.clone())),
+            )),
             None => Arc::new(self.scripted.clone()),
         }
     }
@@ -121,6 +142,12 @@ mod scripted {
     use super::*;
 
     aegis_core::driver_conformance!(Scripted(None));
+}
+
+mod wrapped {
+    use super::*;
+
+    aegis_core::driver_conformance!(Wrapped);
 }
 
 /// Each behaviour with the mutants that it must catch.

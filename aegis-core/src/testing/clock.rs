@@ -92,6 +92,7 @@ impl ManualClock {
     }
 
     /// Lets time pass until the earliest sleeper wakes; `false` if nobody sleeps.
+    #[must_use]
     pub fn advance_to_next_wake(&self) -> bool {
         let Some(wake) = self.next_wake() else { return false };
         self.advance(wake.since(self.monotonic()));

@@ -3,12 +3,15 @@
 mod clock;
 pub mod conformance;
 mod driver;
+mod faults;
+pub mod fixtures;
 mod object_storage;
 mod skip;
 mod store;
 
 pub use clock::ManualClock;
 pub use driver::{DriverMutation, Effects, MutantDriver, Script, ScriptedDriver};
+pub use faults::{Fault, FaultPlan, FaultPoint, FaultyDriver, FaultyStorage, FaultyStore, Happened};
 pub use object_storage::{MemoryObjectStorage, MutantObjectStorage, ObjectStorageMutation};
 pub use skip::skip;
 pub use store::{MutantStore, StoreFilter, StoreMutation};

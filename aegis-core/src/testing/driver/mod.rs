@@ -200,12 +200,14 @@ impl ScriptedDriver {
 
     /// Spoils a backup so that verification finds it at `level`, and restores fail; `false` if it
     /// is not there.
+    #[must_use]
     pub fn damage(&self, handle: &str, level: VerificationLevel) -> bool {
         let mut state = self.current();
         state.world.artifacts.get_mut(handle).map(|artifact| artifact.damage = Some(level)).is_some()
     }
 
     /// Removes a backup behind everyone's back; `false` if it is not there.
+    #[must_use]
     pub fn vanish(&self, handle: &str) -> bool {
         self.current().world.artifacts.remove(handle).is_some()
     }

@@ -227,9 +227,8 @@ impl Run {
         let artifact = world.artifact(&work.record);
         let fault = artifact.map_or(Some(VerificationLevel::Present), Artifact::fault);
         let failed = fault.filter(|level| *level <= work.level && has_effect(ending));
-        let below = |level: VerificationLevel| {
-            VerificationLevel::ALL.iter().copied().filter(|known| *known < level).next_back()
-        };
+        let below =
+            |level: VerificationLevel| VerificationLevel::ALL.iter().copied().rfind(|known| *known < level);
         let read = artifact.filter(|_| work.level > VerificationLevel::Present);
         let result = WorkResult::Verify(VerifyResult {
             passed: failed.map_or(Some(work.level), below),
