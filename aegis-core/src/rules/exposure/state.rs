@@ -27,7 +27,9 @@ impl From<&CountingPoint> for NewestPoint {
 /// The exposure of one policy, kept current by its changes.
 ///
 /// It changes only when a point begins or ceases to count, or the target changes; each of these
-/// is one call. The rest is arithmetic with `now`.
+/// is one call. The rest is arithmetic with `now`. Of changes at the very same instant, call removals
+/// first, then the target, then additions: otherwise compliance may come and go within no time, and
+/// `violated_since` tells of that instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RpoState {
     target: Duration,
@@ -108,6 +110,13 @@ impl RpoVerdict {
     #[must_use]
     pub const fn is_compliant(&self) -> bool {
         matches!(self.status, RpoStatus::Met | RpoStatus::AtRisk)
+    }
+
+    /// The latest start of a backup that takes `duration` and still keeps the target; `None` if none
+    /// can, because nothing protects or the target is missed already.
+    #[must_use]
+    pub fn latest_safe_start(&self, duration: Duration) -> Option<Timestamp> {
+        self.next_violation_at.map(|last| last.saturating_sub(duration))
     }
 
     /// RPO actual: `None` where nothing protects.

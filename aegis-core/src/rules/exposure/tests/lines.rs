@@ -174,6 +174,7 @@ fn next_violation_at_is_the_newest_point_plus_the_target() {
     let state = state_with(&[(1, 0, 10), (2, 50, 60)], 100);
     let verdict = state.verdict(t(70), &Mend::default());
     assert_eq!((verdict.next_violation_at, verdict.violated_since), (Some(t(150)), None));
+    assert_eq!(verdict.latest_safe_start(seconds(10)), Some(t(140)));
     assert_eq!(state.next_change_at(t(70)), Some(t(150)));
     assert_eq!(state.next_change_at(t(151)), None);
 }

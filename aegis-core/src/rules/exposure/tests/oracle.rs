@@ -105,7 +105,7 @@ fn sampled(input: &AttainmentInput<'_>, points: &[ExposurePoint], book: Book) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(300), ..ProptestConfig::default() })]
 
     #[test]
     fn the_sweep_agrees_with_sampling_every_second(
@@ -156,11 +156,11 @@ proptest! {
                     let _ = state.replace(left.max_by_key(|p| (p.at, p.id)).map(NewestPoint::from), now);
                 }
             }
-            for come in counting.iter().filter(|point| point.from == now || (second == 0 && point.from < now)) {
-                let _ = state.point_added(come, now);
-            }
             if let Some((_, target)) = retarget.filter(|(at, _)| *at == second) {
                 let _ = state.retarget(Duration::from_secs(target), now);
+            }
+            for come in counting.iter().filter(|point| point.from == now || (second == 0 && point.from < now)) {
+                let _ = state.point_added(come, now);
             }
             let verdict = state.verdict(now, &Mend::default());
             let exposure = exposure_at(&counting, now);

@@ -232,7 +232,7 @@ fn kept(input: &RetentionInput<'_>) -> BTreeSet<RecordId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), ..ProptestConfig::default() })]
 
     #[test]
     fn the_planner_agrees_with_the_naive_one(
@@ -298,6 +298,36 @@ proptest! {
         point.guards.held = true;
         let id = point.id;
         prop_assert!(kept(&given(&rules, &zone, &held)).contains(&id));
+    }
+
+    #[test]
+    fn what_stays_stays_when_it_is_judged_again(
+        points in any_points(), rules in any_rules(), zone in any_zone(),
+    ) {
+        let first = kept(&given(&rules, &zone, &points));
+        let left: Vec<_> = points.into_iter().filter(|point| first.contains(&point.id)).collect();
+        prop_assert_eq!(kept(&given(&rules, &zone, &left)), first);
+    }
+
+    #[test]
+    fn asking_for_more_never_expires_more(
+        points in any_points(), rules in any_rules(), zone in any_zone(), more in 0..9u8,
+    ) {
+        let mut generous = rules.clone();
+        let keep = &mut generous.keep;
+        match more {
+            0 => keep.days = Some(keep.days.map_or(1, |days| days + 1)),
+            1 => keep.keep_last += 1,
+            2 => keep.hourly += 1,
+            3 => keep.daily += 1,
+            4 => keep.weekly += 1,
+            5 => keep.monthly += 1,
+            6 => keep.quarterly += 1,
+            7 => keep.yearly += 1,
+            _ => generous.min_keep += 1,
+        }
+        let (fewer, more) = (kept(&given(&rules, &zone, &points)), kept(&given(&generous, &zone, &points)));
+        prop_assert!(fewer.is_subset(&more), "{:?} and {:?}", fewer, more);
     }
 
     #[test]
