@@ -8,8 +8,8 @@ use crate::{
         runtime::{RETRIES, group_of, newest_of_cluster},
     },
     model::{
-        EventFacts, EventKind, Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionDecision,
-        RetentionRules, RetentionRun, StorageUri, Versioned,
+        CheckStatus, EventFacts, EventKind, Policy, PolicyId, PolicyState, Reservation, ReservationKey,
+        RetentionDecision, RetentionRules, RetentionRun, StorageUri, Versioned,
     },
     rules::retention::Acknowledgement,
     seams::{RetentionRunQuery, StoreExt, Window},
@@ -39,6 +39,7 @@ impl Tenant {
         rules: Option<RetentionRules>,
     ) -> Result<RetentionPreview, EngineError> {
         let policy = self.find::<Policy>(policy).await?;
+        let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
         let mut hypothetical = Policy::clone(&policy);
         hypothetical.retention = rules.unwrap_or(hypothetical.retention);
         let records =
@@ -50,7 +51,7 @@ impl Tenant {
             policy: Some(&hypothetical),
             records: &records,
             newest_of_cluster: newest_of_cluster(&self.core, &self.tenant, &policy.cluster).await?,
-            last_run: None,
+            last_run: state.as_ref().and_then(|state| state.last_sweep_at),
             newest_event: self.core.store.newest_event_at().await?,
             acknowledgement: Acknowledgement::Given,
         };
@@ -98,7 +99,13 @@ impl Tenant {
                 newest_event: self.core.store.newest_event_at().await?,
                 acknowledgement,
             };
-            let sweep = self.decider().sweep(&group, self.principal.clone());
+            let decider = self.decider();
+            let mut sweep = decider.sweep(&group, self.principal.clone());
+            if let Some(state) = state.filter(|_| sweep.run.status == CheckStatus::Passed) {
+                let next = decider.swept(&state, self.core.options.sweep_interval, sweep.run.status);
+                let facts = EventFacts { policy: Some(policy.id), ..EventFacts::default() };
+                sweep.changeset.update(state.version, next, EventKind::PolicyStateChanged, facts);
+            }
             if self.commit(sweep.changeset).await?.is_none() {
                 self.core.wake(&policy.cluster);
                 return Ok(sweep.run);

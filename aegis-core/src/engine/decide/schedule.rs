@@ -3,8 +3,8 @@
 use super::Decider;
 use crate::{
     model::{
-        BackupJob, DisplayName, EventFacts, EventKind, JobId, JobStatus, Policy, PolicyState, SkipReason,
-        Slot, SlotOutcome, Timestamp, UsablePoint, Versioned,
+        BackupJob, CheckStatus, DisplayName, EventFacts, EventKind, JobId, JobStatus, Policy, PolicyState,
+        SkipReason, Slot, SlotOutcome, Timestamp, UsablePoint, Versioned,
     },
     rules::{Activity, Settlement, Standing, Timetable, close, settle},
     seams::Changeset,
@@ -151,9 +151,19 @@ pub(crate) struct RunEnd {
 
 impl Decider<'_> {
     /// The policy's state after retention looked at its records.
-    pub(crate) fn swept(&self, state: &PolicyState, interval: std::time::Duration) -> PolicyState {
+    ///
+    /// A run that was refused is not the last run: otherwise the next one would no longer see that
+    /// the clock may have jumped, and would go ahead without being asked.
+    pub(crate) fn swept(
+        &self,
+        state: &PolicyState,
+        interval: std::time::Duration,
+        outcome: CheckStatus,
+    ) -> PolicyState {
         let mut next = state.clone();
-        next.last_sweep_at = Some(self.now);
+        if outcome == CheckStatus::Passed {
+            next.last_sweep_at = Some(self.now);
+        }
         next.next_sweep_at = Some(self.now.saturating_add(interval));
         with_due(next)
     }

@@ -7,8 +7,8 @@ use crate::{
         runtime::{Core, Outcome, Worker, worker::Interrupted},
     },
     model::{
-        BackupRecord, ClusterName, EventFacts, EventKind, Policy, PolicyId, PolicyState, Principal, RecordId,
-        RecordState, Reservation, ReservationKey, StorageUri, TenantId, Versioned,
+        BackupRecord, CheckStatus, ClusterName, EventFacts, EventKind, Policy, PolicyId, PolicyState,
+        Principal, RecordId, RecordState, Reservation, ReservationKey, StorageUri, TenantId, Versioned,
     },
     rules::retention::Acknowledgement,
     seams::{RecordQuery, Scope, StoreExt},
@@ -39,8 +39,14 @@ impl Worker {
         let Some(policy) = core.store.find::<Policy>(&Scope::Everyone, state.policy).await? else {
             return Ok(());
         };
+        let mut outcome = CheckStatus::Passed;
         for location in locations_of(&core, &policy).await? {
-            self.sweep_group(&policy.tenant, Some(policy.id), &location, state.last_sweep_at).await?;
+            let last = state.last_sweep_at;
+            if self.sweep_group(&policy.tenant, Some(policy.id), &location, last).await?
+                != CheckStatus::Passed
+            {
+                outcome = CheckStatus::NotRun;
+            }
         }
         // The sweep may have taken a while and the state may have moved on: read it again.
         let Some(state) = core.store.find::<PolicyState>(&Scope::Everyone, policy.id).await? else {
@@ -48,28 +54,29 @@ impl Worker {
         };
         let decider = self.decider();
         let mut changeset = decider.changeset();
-        let next = decider.swept(&state, core.options.sweep_interval);
+        let next = decider.swept(&state, core.options.sweep_interval, outcome);
         let facts = EventFacts { policy: Some(policy.id), ..EventFacts::default() };
         changeset.update(state.version, next, EventKind::PolicyStateChanged, facts);
         self.commit(changeset).await?;
         Ok(())
     }
 
+    /// Judges one group; the outcome says whether the run was carried out.
     async fn sweep_group(
         &mut self,
         tenant: &TenantId,
         policy: Option<PolicyId>,
         location: &StorageUri,
         last_run: Option<crate::model::Timestamp>,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<CheckStatus, Interrupted> {
         let core = self.core.clone();
         if is_frozen(&core, tenant).await? {
             tracing::info!(%tenant, "retention is frozen after a rebuild until someone resumes it");
-            return Ok(());
+            return Ok(CheckStatus::NotRun);
         }
         let records = group_of(&core, tenant, &self.cluster, policy, location).await?;
         if records.is_empty() {
-            return Ok(());
+            return Ok(CheckStatus::Passed);
         }
         let rules = match policy {
             Some(id) => core.store.find::<Policy>(&Scope::Everyone, id).await?,
@@ -90,6 +97,7 @@ impl Worker {
         if let Some(reason) = &sweep.run.reason {
             tracing::warn!(cluster = %self.cluster, %reason, "a retention run was not carried out");
         }
+        let outcome = sweep.run.status;
         if sweep.changes_anything() {
             match self.commit(sweep.changeset).await? {
                 Outcome::Applied => {}
@@ -98,7 +106,7 @@ impl Worker {
                 }
             }
         }
-        Ok(())
+        Ok(outcome)
     }
 }
 
