@@ -203,7 +203,8 @@ pub async fn record_totals_count_what_is_there<H: StoreHarness>(harness: &H) {
         BackupRecord { copies: vec![unknown], ..record(4) },
     ];
     insert(&*store, records).await;
-    let cases: [(fn(&mut RecordQuery), u64, u64); 4] = [
+    type Case = (fn(&mut RecordQuery), u64, u64);
+    let cases: [Case; 4] = [
         (|_| {}, 4, 111 + (1 << 40)),
         (|query| query.window = Window::first(1), 4, 111 + (1 << 40)),
         (|query| query.location = Some(super::samples::location("s3://backups/one/")), 4, 11),
