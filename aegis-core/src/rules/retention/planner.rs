@@ -44,7 +44,8 @@ impl Planner {
     pub fn plan(&mut self, input: &RetentionInput<'_>) -> Result<RetentionPlan, RetentionRefusal> {
         let cautions = self.judge::<true>(input)?;
         let mut decisions = Vec::with_capacity(self.rows.len());
-        let mut reasons = Vec::with_capacity(self.rows.len() * 2);
+        // An expired record has a reason of each tier, of `days` and of `min_keep`.
+        let mut reasons = Vec::with_capacity(self.rows.len() * (self.walkers.active().count() + 2));
         let mut usable = 0;
         for (place, row) in self.rows.iter().enumerate() {
             let Some(point) = input.points.get(row.index) else { continue };
