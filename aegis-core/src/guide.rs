@@ -11,3 +11,7 @@ pub mod rpo {}
 
 #[doc = include_str!("../../docs/rto.md")]
 pub mod rto {}
+
+#[cfg(feature = "testing")]
+#[doc = include_str!("../../docs/writing-a-backend.md")]
+pub mod writing_a_backend {}

@@ -6,7 +6,7 @@ use aegis_core::{
     model::Timestamp,
     seams::Store,
     testing::{
-        ManualClock, MutantStore,
+        FaultPlan, FaultyStore, ManualClock, MutantStore,
         StoreFilter::*,
         StoreMutation::{self as Mutation, *},
         conformance::store::{self as suite, StoreHarness, StoreUnderTest},
@@ -66,6 +66,26 @@ mod memory {
     use super::*;
 
     aegis_core::store_conformance!(Memory(None));
+}
+
+/// The memory store through a wrapper by whose plan nothing goes wrong.
+struct Wrapped;
+
+#[async_trait]
+impl StoreHarness for Wrapped {
+    async fn fresh(&self) -> Option<Box<dyn StoreUnderTest>> {
+        let clock = ManualClock::starting_at(Timestamp::from_seconds(1_770_393_600));
+        let inner = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+        let plan = FaultPlan::seeded(0, Arc::new(clock.clone()));
+        let store = Arc::new(FaultyStore::new(Arc::clone(&inner), plan));
+        Some(Box::new(UnderTest { mutation: None, inner, store, clock }))
+    }
+}
+
+mod wrapped {
+    use super::*;
+
+    aegis_core::store_conformance!(Wrapped);
 }
 
 /// Each behaviour with the mutants that it must catch.

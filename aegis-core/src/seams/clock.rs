@@ -43,6 +43,7 @@ impl Monotonic {
 /// - [`monotonic`](Self::monotonic) never goes back; it measures waits, leases and durations.
 /// - [`sleep`](Self::sleep) ends no earlier than `duration` later on the monotonic clock, and is
 ///   cancel safe: dropping it ends the wait.
+#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The wall clock's instant.

@@ -3,6 +3,9 @@
 mod clock;
 mod driver;
 mod error;
+#[cfg(feature = "mocks")]
+#[expect(missing_docs, reason = "the trait documents its methods")]
+mod mocks;
 mod notifier;
 mod object_lease;
 mod object_storage;
@@ -28,4 +31,10 @@ pub use store::{
     HolderId, JobOrder, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport,
     RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreExt,
     VerificationQuery, Window, Write,
+};
+
+#[cfg(feature = "mocks")]
+pub use {
+    clock::MockClock, driver::MockBackupDriver, mocks::MockObjectStorage, notifier::MockNotifier,
+    store::MockStore,
 };

@@ -43,6 +43,7 @@ impl NotifyError {
 /// per notifier and moves it after [`notify`](Self::notify) answered. An event's
 /// [`id`](crate::model::Event::id) tells repetitions apart. Cancel safe: a dropped call may have
 /// been delivered and is repeated.
+#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync + 'static {
     /// The name under which its cursor is kept; stable over restarts.

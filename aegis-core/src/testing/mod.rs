@@ -8,6 +8,7 @@ pub mod fixtures;
 mod object_storage;
 mod skip;
 mod store;
+pub mod strategies;
 
 pub use clock::ManualClock;
 pub use driver::{DriverMutation, Effects, MutantDriver, Script, ScriptedDriver};

@@ -39,6 +39,7 @@ use crate::model::{
 /// - No error and no observation holds a secret.
 /// - Every method is cancel safe: a dropped `start` or `cancel` may have happened, which the next
 ///   `observe` tells.
+#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait BackupDriver: fmt::Debug + Send + Sync + 'static {
     /// What this driver can do, as data; does not change while it lives.

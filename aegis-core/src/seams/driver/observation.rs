@@ -119,7 +119,7 @@ pub struct RestoreResult {
     pub bytes: Bytes,
 }
 
-/// What a check found.
+/// What a check found. One that found a fault ended as [`EndStatus::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyResult {
     /// The highest level that passed, if any.

@@ -44,6 +44,7 @@ use crate::model::{
 ///   settled by committing the same changeset again.
 /// - Every method is cancel safe: a dropped call has happened whole or not at all.
 /// - Nothing is ordered by time but where a query says so; events are ordered by position.
+#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     // ---- the one way to change what matters ----

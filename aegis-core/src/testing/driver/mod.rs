@@ -327,3 +327,6 @@ impl BackupDriver for ScriptedDriver {
         self.state().listen().boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;
