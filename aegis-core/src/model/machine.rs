@@ -115,9 +115,12 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// The legal steps of one state: each with the state that it leads to.
+    type Row<M> = (M, &'static [(<M as Machine>::Step, M)]);
+
     /// Checks what every machine must keep, and its table against a second, hand-written one:
     /// per state, the states that each step leads to.
-    pub(crate) fn check<M: Machine + std::hash::Hash + fmt::Debug>(expected: &[(M, &[(M::Step, M)])]) {
+    pub(crate) fn check<M: Machine + std::hash::Hash + fmt::Debug>(expected: &[Row<M>]) {
         assert_eq!(expected.len(), M::ALL.len(), "every state is listed");
         for (from, rows) in expected {
             for step in M::STEPS {

@@ -43,8 +43,8 @@ pub use location::{StorageBackend, StorageUri, StorageUriError};
 pub use machine::{Machine, TransitionError, UnknownLabel};
 pub use policy::{Policy, PolicyState, Rpo, Rto, UsablePoint};
 pub use record::{
-    BackupRecord, Deletion, Evidence, FoundBad, Hold, RecordCopy, RecordLifecycle, RecordRef, RecordState,
-    RecordStep, RecordStepKind, RecordUse,
+    BackupRecord, Deletion, Evidence, ExpiredBy, FoundBad, Hold, RecordCopy, RecordLifecycle, RecordRef,
+    RecordState, RecordStep, RecordStepKind, RecordUse,
 };
 pub use recovery::{
     Approval, ApprovalRule, ExecutionResult, ExecutionStatus, ExecutionStepKind, ExistingResourcePolicy,

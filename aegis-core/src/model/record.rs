@@ -57,6 +57,8 @@ impl Machine for RecordState {
 pub enum RecordStep {
     /// It may go once `delete_after` has passed.
     Expire {
+        /// Whose word that is.
+        by: ExpiredBy,
         /// The end of its grace time.
         delete_after: Timestamp,
         /// Why, for a person.
@@ -98,6 +100,16 @@ pub struct Deletion {
     pub last_error: Option<String>,
 }
 
+/// Who decided that a record may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpiredBy {
+    /// The rules of retention, which may decide otherwise until it goes.
+    Rules,
+    /// A person, whom the rules do not overrule; guards and floors do.
+    Person(Principal),
+}
+
 /// Where a record is in its life, with what belongs to that state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -108,6 +120,8 @@ pub enum RecordLifecycle {
     Expired {
         /// When that was decided.
         at: Timestamp,
+        /// Whose word that was.
+        by: ExpiredBy,
         /// The end of its grace time.
         delete_after: Timestamp,
         /// Why, for a person.
@@ -290,8 +304,8 @@ impl BackupRecord {
     pub fn apply(mut self, step: RecordStep, at: Timestamp) -> Result<Self, TransitionError> {
         self.lifecycle.state().after(step.kind())?;
         self.lifecycle = match step {
-            RecordStep::Expire { delete_after, reason } => {
-                RecordLifecycle::Expired { at, delete_after, reason }
+            RecordStep::Expire { by, delete_after, reason } => {
+                RecordLifecycle::Expired { at, by, delete_after, reason }
             }
             RecordStep::Reinstate => RecordLifecycle::Available,
             RecordStep::Delete(deletion) => RecordLifecycle::Deleting(deletion),

@@ -16,6 +16,7 @@ impl Tenant {
     ///
     /// A listener that remembers the position of the last event that it handled and comes back with
     /// it misses none and sees none twice. Dropping the stream ends it.
+    #[must_use]
     pub fn subscribe(&self, after: Position) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
         subscribe(Arc::clone(&self.core), self.tenant.clone(), after)
     }

@@ -7,8 +7,8 @@ use crate::{
         decide::{point_of, record_facts},
     },
     model::{
-        BackupRecord, DisplayName, EventKind, Hold, Policy, RecordId, RecordState, RecordStep, Timestamp,
-        Verification, VerificationId, VerificationLevel, Versioned,
+        BackupRecord, DisplayName, EventKind, ExpiredBy, Hold, Policy, RecordId, RecordState, RecordStep,
+        Timestamp, Verification, VerificationId, VerificationLevel, Versioned,
     },
     rules::retention::not_before,
     seams::{BrowsePage, BrowseRequest, RecordQuery, RecordTotals, StoreExt, VerificationQuery},
@@ -163,9 +163,17 @@ impl Tenant {
                 if record.state() == RecordState::Deleting {
                     return Ok(changeset);
                 }
+                let mut next = BackupRecord::clone(record);
+                if next.state() == RecordState::Expired {
+                    next = next.apply(RecordStep::Reinstate, decider.now)?;
+                }
                 let reason = format!("{principal} asked for it");
-                let step = RecordStep::Expire { delete_after: decider.now, reason };
-                let next = BackupRecord::clone(record).apply(step, decider.now)?;
+                let step = RecordStep::Expire {
+                    by: ExpiredBy::Person(principal.clone()),
+                    delete_after: decider.now,
+                    reason,
+                };
+                let next = next.apply(step, decider.now)?;
                 changeset.update(record.version, next, EventKind::RecordExpired, record_facts(record));
                 Ok(changeset)
             })

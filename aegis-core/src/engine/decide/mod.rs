@@ -22,7 +22,7 @@ pub(crate) use deletion::{DeletionStep, operation_of as deletion_operation};
 pub(crate) use execution::{ExecutionStep, ExecutionSurroundings, operation_of as execution_operation};
 pub(crate) use job::{JobNext, Start, builds_on, job_facts, operation_of as job_operation};
 pub(crate) use record::{NewRecord, record_facts};
-pub(crate) use retention::{Group, decisions_of, point_of};
+pub(crate) use retention::{Group, decisions_of, lets_go, point_of};
 pub(crate) use schedule::{RunEnd, policy_facts, with_due};
 pub(crate) use verification::{VerificationStep, operation_of as verification_operation};
 

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use super::{Decider, record::record_facts};
 use crate::{
     model::{
-        BackupRecord, CheckStatus, ClusterName, EventFacts, EventKind, Policy, Principal, RecordId,
-        RecordState, RecordStep, RetentionDecision, RetentionRun, StorageUri, TenantId, Timestamp, Versioned,
-        ZoneName,
+        BackupRecord, CheckStatus, ClusterName, EventFacts, EventKind, ExpiredBy, Policy, Principal,
+        RecordId, RecordLifecycle, RecordState, RecordStep, RetentionDecision, RetentionRun, StorageUri,
+        TenantId, Timestamp, Versioned, ZoneName,
     },
     rules::retention::{
-        Acknowledgement, Guards, Point, RetentionInput, RetentionPlan, RetentionRefusal, Verdict, plan,
+        Acknowledgement, Decision, Guards, Point, Reason, RetentionInput, RetentionPlan, RetentionRefusal,
+        Verdict, plan,
     },
     seams::Changeset,
 };
@@ -122,9 +123,14 @@ impl Decider<'_> {
             let (step, kind) = match (record.state(), decision.verdict) {
                 (RecordState::Available, Verdict::Expire) => {
                     let delete_after = self.now.saturating_add(grace);
-                    (RecordStep::Expire { delete_after, reason: reason.clone() }, EventKind::RecordExpired)
+                    (
+                        RecordStep::Expire { by: ExpiredBy::Rules, delete_after, reason: reason.clone() },
+                        EventKind::RecordExpired,
+                    )
                 }
-                (RecordState::Expired, Verdict::Keep) => (RecordStep::Reinstate, EventKind::RecordReinstated),
+                (RecordState::Expired, Verdict::Keep) if is_by_rules(record) => {
+                    (RecordStep::Reinstate, EventKind::RecordReinstated)
+                }
                 (
                     RecordState::Available
                     | RecordState::Expired
@@ -141,6 +147,50 @@ impl Decider<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether the rules marked the record, so that they may bring it back.
+fn is_by_rules(record: &BackupRecord) -> bool {
+    matches!(record.lifecycle, RecordLifecycle::Expired { by: ExpiredBy::Rules, .. })
+}
+
+/// Whether a decision lets a record go that was marked by `by`: a person's word outweighs the
+/// rules' tiers and times, but neither guards nor floors nor what a descendant needs.
+pub(crate) fn lets_go(decision: &Decision<'_>, by: &ExpiredBy) -> bool {
+    match (decision.verdict, by) {
+        (Verdict::Expire, _) => true,
+        (Verdict::Keep, ExpiredBy::Rules) => false,
+        (Verdict::Keep, ExpiredBy::Person(_)) => !decision.reasons.iter().any(binds_people),
+    }
+}
+
+/// Whether a reason to keep a record holds against a person's word, too.
+const fn binds_people(reason: &Reason) -> bool {
+    match reason {
+        Reason::Held
+        | Reason::Protected
+        | Reason::LockedUntil(_)
+        | Reason::InUse
+        | Reason::MinKeep { .. }
+        | Reason::NewestUsable
+        | Reason::NewestVerified
+        | Reason::NewestUsableOfCluster
+        | Reason::AncestorOf(_) => true,
+        Reason::Future { .. }
+        | Reason::KnownBad { .. }
+        | Reason::KnownBadOver { .. }
+        | Reason::Newest { .. }
+        | Reason::OldestFill { .. }
+        | Reason::NotNewest { .. }
+        | Reason::BeyondTier { .. }
+        | Reason::WithinDays { .. }
+        | Reason::AgeUnknown { .. }
+        | Reason::OlderThanDays { .. }
+        | Reason::TtlUntil(_)
+        | Reason::TtlEnded { .. }
+        | Reason::BeyondMinKeep { .. }
+        | Reason::NoRule => false,
     }
 }
 

@@ -42,14 +42,19 @@ pub enum BuildError {
     NoSeed(String),
 }
 
+/// A cluster as it was given: its name is validated when the engine is built.
+type GivenCluster = (String, Arc<dyn BackupDriver>, Option<ClusterOptions>);
+/// A storage as it was given, with its tenants where they are not the default.
+type GivenStorage = (Arc<dyn ObjectStorage>, Option<Vec<TenantId>>);
+
 /// Puts an engine together; see [`Aegis::builder`].
 #[derive(Debug, Default)]
 #[must_use]
 pub struct AegisBuilder {
     store: Option<Arc<dyn Store>>,
     clock: Option<Arc<dyn Clock>>,
-    clusters: Vec<(String, Arc<dyn BackupDriver>, Option<ClusterOptions>)>,
-    locations: Vec<(Arc<dyn ObjectStorage>, Option<Vec<TenantId>>)>,
+    clusters: Vec<GivenCluster>,
+    locations: Vec<GivenStorage>,
     tenants: BTreeMap<TenantId, TenantOptions>,
     notifiers: Vec<Arc<dyn Notifier>>,
     options: EngineOptions,
@@ -174,7 +179,7 @@ impl AegisBuilder {
 }
 
 fn served(
-    clusters: Vec<(String, Arc<dyn BackupDriver>, Option<ClusterOptions>)>,
+    clusters: Vec<GivenCluster>,
     everyone: &[TenantId],
 ) -> Result<BTreeMap<ClusterName, Served>, BuildError> {
     let mut map = BTreeMap::new();
@@ -192,10 +197,7 @@ fn served(
     if map.is_empty() { Err(BuildError::NoCluster) } else { Ok(map) }
 }
 
-fn locations(
-    storages: Vec<(Arc<dyn ObjectStorage>, Option<Vec<TenantId>>)>,
-    everyone: &[TenantId],
-) -> Result<Vec<Location>, BuildError> {
+fn locations(storages: Vec<GivenStorage>, everyone: &[TenantId]) -> Result<Vec<Location>, BuildError> {
     let mut locations: Vec<Location> = Vec::new();
     for (storage, tenants) in storages {
         let tenants = tenants.unwrap_or_else(|| everyone.to_vec());

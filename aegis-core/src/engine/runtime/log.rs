@@ -102,7 +102,7 @@ async fn keep_manifests(
         let after = core.store.reader_position(&name).await?;
         let events = core.store.events(&Scope::Everyone, after, BATCH).await?;
         let Some(last) = events.last() else { return Ok(()) };
-        let changed: BTreeSet<RecordId> = events.iter().filter_map(|sealed| changed_record(sealed)).collect();
+        let changed: BTreeSet<RecordId> = events.iter().filter_map(changed_record).collect();
         for id in changed {
             keep_manifest(core, storage, id).await?;
         }

@@ -24,7 +24,6 @@ pub struct Running {
 }
 
 impl Running {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the engine starts work of its own")]
     pub(crate) fn start(aegis: &Aegis) -> Self {
         let core = Arc::clone(aegis.core());
         let stop = Arc::new(Notify::new());
@@ -91,7 +90,9 @@ async fn log_loop(core: Arc<Core>, stop: Arc<Notify>) {
         }
         let woken = future::select(Box::pin(core.committed.notified()), Box::pin(stopped));
         drop(future::select(woken, core.clock.sleep(LOOK)).await);
-        core.clock.sleep(GATHER).await;
+        if !core.is_closing() {
+            core.clock.sleep(GATHER).await;
+        }
     }
     readers.pass(&core).await;
     readers.close(&core).await;

@@ -251,7 +251,7 @@ impl Run {
             ended_at: at,
             warnings: Vec::new(),
             errors,
-            failure_class: None,
+            failure_class: self.script.failure_class.filter(|_| status == EndStatus::Failed),
             result,
         }));
     }

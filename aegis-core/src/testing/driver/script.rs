@@ -20,6 +20,7 @@ pub struct Script {
     pub(super) takes: Option<Duration>,
     pub(super) unknown_state: Option<String>,
     pub(super) ending: Ending,
+    pub(super) failure_class: Option<ErrorClass>,
     pub(super) cancel: CancelAnswer,
 }
 
@@ -69,6 +70,12 @@ impl Script {
     /// It ends as failed, without effect.
     pub fn failing(cause: impl Into<String>) -> Self {
         Self::ending(Ending::Fail(cause.into()))
+    }
+
+    /// If it ends as failed, an error of `class` is to blame.
+    pub fn blaming(mut self, class: ErrorClass) -> Self {
+        self.failure_class = Some(class);
+        self
     }
 
     /// It ends as partially failed: the last entry is missing.

@@ -1,13 +1,15 @@
 //! Removing the data of records whose grace time is over.
 
+use std::sync::Arc;
+
 use super::retention::{group_of, is_frozen, newest_of_cluster};
 use crate::{
     engine::{
-        decide::{DeletionStep, Group, deletion_operation},
+        decide::{DeletionStep, Group, deletion_operation, lets_go},
         runtime::{Worker, delete_manifest, manifest::storage_of, worker::Interrupted},
     },
     model::{BackupRecord, Deletion, Policy, RecordLifecycle, RecordState, Versioned},
-    rules::retention::{Acknowledgement, Verdict},
+    rules::retention::Acknowledgement,
     seams::{RecordQuery, Scope, StoreExt, Window},
 };
 
@@ -47,6 +49,8 @@ impl Worker {
         match self.decider().begin_deletion(record) {
             Ok(changeset) => {
                 self.commit(changeset).await?;
+                // What was committed is carried out by the next pass, soon.
+                self.polling = true;
             }
             Err(guarded) => tracing::info!(record = %record.id, %guarded, "an expired record stays"),
         }
@@ -63,8 +67,9 @@ impl Worker {
     }
 
     async fn still_expires(&mut self, record: &Versioned<BackupRecord>) -> Result<bool, Interrupted> {
+        let RecordLifecycle::Expired { by, .. } = &record.lifecycle else { return Ok(false) };
         let Some(copy) = record.copies.first() else { return Ok(true) };
-        let core = self.core.clone();
+        let core = Arc::clone(&self.core);
         let policy = match record.policy {
             Some(id) => core.store.find::<Policy>(&Scope::Everyone, id).await?,
             None => None,
@@ -83,9 +88,7 @@ impl Worker {
             acknowledgement: Acknowledgement::Given,
         };
         match group.plan(core.clock.now()) {
-            Ok(plan) => {
-                Ok(plan.decision(record.id).is_some_and(|decision| decision.verdict == Verdict::Expire))
-            }
+            Ok(plan) => Ok(plan.decision(record.id).is_some_and(|decision| lets_go(&decision, by))),
             Err(refusal) => {
                 tracing::warn!(record = %record.id, %refusal, "a deletion was not begun");
                 Ok(false)
@@ -104,7 +107,7 @@ impl Worker {
         match self.decider().observe_deletion(record, deletion, observation)? {
             DeletionStep::Wait => {}
             DeletionStep::Start => {
-                let core = self.core.clone();
+                let core = Arc::clone(&self.core);
                 for copy in &record.copies {
                     let (storage, key) = storage_of(&core, &copy.location, &record.artifact)?;
                     delete_manifest(&**storage, &key).await?;

@@ -32,11 +32,7 @@ impl Worker {
             Some(id) => self.core.store.find::<Policy>(&Scope::Everyone, id).await?,
             None => None,
         };
-        let manifest = Manifest::new(
-            drafted,
-            BackupJob::clone(job),
-            policy.as_ref().map(|policy| Policy::clone(policy)),
-        );
+        let manifest = Manifest::new(drafted, BackupJob::clone(job), policy.as_deref().cloned());
         let (storage, key) = storage_of(&self.core, &job.location, &manifest.record.artifact)?;
         let mut record = create_manifest(&**storage, &key, manifest).await?.record;
         let decider = self.decider();
@@ -48,7 +44,7 @@ impl Worker {
         });
         let partial_counts = policy.as_ref().is_none_or(|policy| policy.count_partial);
         let point =
-            (record.made_during.is_none() && (!record.partial || partial_counts)).then(|| UsablePoint {
+            (record.made_during.is_none() && (!record.partial || partial_counts)).then_some(UsablePoint {
                 record: record.id,
                 recovery_point_at: record.recovery_point.at,
                 available_at: decider.now,

@@ -1,5 +1,7 @@
 //! Retention: which records of a group may go.
 
+use std::sync::Arc;
+
 use crate::{
     engine::{
         EngineError,
@@ -24,7 +26,7 @@ impl Worker {
         self.swept_others_at = Some(now);
         let tenants = self.served().map_or_else(Vec::new, |served| served.options.tenants.clone());
         for tenant in tenants {
-            let core = self.core.clone();
+            let core = Arc::clone(&self.core);
             let groups = orphan_groups(&core, &tenant, &self.cluster).await?;
             for (policy, location) in groups {
                 self.sweep_group(&tenant, policy, &location, None).await?;
@@ -35,7 +37,7 @@ impl Worker {
 
     /// Judges the records of one policy, in every location where it has some, and says when next.
     pub(crate) async fn sweep_policy(&mut self, state: &Versioned<PolicyState>) -> Result<(), Interrupted> {
-        let core = self.core.clone();
+        let core = Arc::clone(&self.core);
         let Some(policy) = core.store.find::<Policy>(&Scope::Everyone, state.policy).await? else {
             return Ok(());
         };
@@ -69,7 +71,7 @@ impl Worker {
         location: &StorageUri,
         last_run: Option<crate::model::Timestamp>,
     ) -> Result<CheckStatus, Interrupted> {
-        let core = self.core.clone();
+        let core = Arc::clone(&self.core);
         if is_frozen(&core, tenant).await? {
             tracing::info!(%tenant, "retention is frozen after a rebuild until someone resumes it");
             return Ok(CheckStatus::NotRun);

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, Entity, JobStatus, PolicyId, PolicyState, RecordLifecycle, Timestamp,
-        Version,
+        BackupJob, BackupRecord, Entity, ExpiredBy, JobStatus, PolicyId, PolicyState, RecordLifecycle,
+        Timestamp, Version,
     },
     seams::Store,
 };
@@ -61,7 +61,12 @@ pub async fn next_due_is_the_earliest_of_all_that_waits<H: StoreHarness>(harness
     let store = fresh.store();
     let waiting = |n, retry_at| BackupJob { status: JobStatus::InProgress, retry_at, ..job(n) };
     let expired = |n, delete_after| BackupRecord {
-        lifecycle: RecordLifecycle::Expired { at: at(0), delete_after, reason: String::new() },
+        lifecycle: RecordLifecycle::Expired {
+            at: at(0),
+            by: ExpiredBy::Rules,
+            delete_after,
+            reason: String::new(),
+        },
         ..record(n)
     };
     let deleting =

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, CheckStatus, ExecutionStatus, JobStatus, PlanStatus, Policy, RecordCopy,
-        RecordLifecycle, RecordState, RecoveryExecution, RecoveryPlan, RetentionRun, Slot, StorageBackend,
-        Verification,
+        BackupJob, BackupRecord, CheckStatus, ExecutionStatus, ExpiredBy, JobStatus, PlanStatus, Policy,
+        RecordCopy, RecordLifecycle, RecordState, RecoveryExecution, RecoveryPlan, RetentionRun, Slot,
+        StorageBackend, Verification,
     },
     seams::{
         ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, Scope, SlotQuery,
@@ -91,7 +91,12 @@ pub async fn jobs_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
 pub async fn records_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };
     let store = fresh.store();
-    let expired = |n| RecordLifecycle::Expired { at: at(n), delete_after: at(100), reason: String::new() };
+    let expired = |n| RecordLifecycle::Expired {
+        at: at(n),
+        by: ExpiredBy::Rules,
+        delete_after: at(100),
+        reason: String::new(),
+    };
     let gone = RecordCopy { gone_at: Some(at(8)), ..copy("gs://backups/", 1) };
     let records = [
         record(1),

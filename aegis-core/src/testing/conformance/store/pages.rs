@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, Bytes, Entity, JobId, JobStatus, Policy, RecordCopy, RecordLifecycle,
-        RecordState, RecoveryExecution, RecoveryPlan, RetentionRun, Slot, StorageBackend, Verification,
-        Version,
+        BackupJob, BackupRecord, Bytes, Entity, ExpiredBy, JobId, JobStatus, Policy, RecordCopy,
+        RecordLifecycle, RecordState, RecoveryExecution, RecoveryPlan, RetentionRun, Slot, StorageBackend,
+        Verification, Version,
     },
     seams::{
         Cursor, ExecutionQuery, JobOrder, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RecordTotals,
@@ -173,7 +173,12 @@ pub async fn lists_follow_updates<H: StoreHarness>(harness: &H) {
         }
     }
     let states = [
-        RecordLifecycle::Expired { at: at(1), delete_after: at(2), reason: String::new() },
+        RecordLifecycle::Expired {
+            at: at(1),
+            by: ExpiredBy::Rules,
+            delete_after: at(2),
+            reason: String::new(),
+        },
         RecordLifecycle::Available,
         RecordLifecycle::Deleting(deletion(1, None)),
         RecordLifecycle::Deleted { at: at(3) },

@@ -1,0 +1,12 @@
+//! The engine over the memory store, a scripted driver and a manual clock.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod jobs;
+mod leases;
+mod log;
+mod policies;
+mod rebuilding;
+mod recovery;
+mod retention;
+mod verification;
+mod world;

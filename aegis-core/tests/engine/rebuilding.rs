@@ -1,0 +1,77 @@
+//! A lost catalogue comes back from storage.
+
+use std::{sync::Arc, time::Duration};
+
+use aegis_core::{
+    engine::HoldRequest,
+    seams::{RecordQuery, Scope},
+};
+use aegis_store_memory::MemoryStore;
+
+use crate::world::{World, local, location, name, new_policy, tenant};
+
+/// The same driver and storage with an empty store.
+fn without_catalogue(world: &World) -> World {
+    World {
+        clock: world.clock.clone(),
+        store: Arc::new(MemoryStore::new(Arc::new(world.clock.clone()))),
+        driver: world.driver.clone(),
+        storage: Arc::clone(&world.storage),
+    }
+}
+
+#[tokio::test]
+async fn a_lost_catalogue_is_rebuilt_with_holds_and_policies_switched_off() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, Duration::from_secs(2 * 3600 + 300)).await;
+    let before = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items;
+    let hold = HoldRequest { name: name("audit"), reason: "asked for".to_owned(), until: None };
+    me.hold_record(before[0].record.id, hold).await.unwrap();
+    world.run(&aegis, Duration::from_secs(1)).await;
+
+    let world = without_catalogue(&world);
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let rebuilt = me.rebuild(&local(), &location()).await.unwrap();
+    assert_eq!((rebuilt.records, rebuilt.known, rebuilt.policies), (2, 0, 1));
+    assert!(rebuilt.without_data.is_empty() && rebuilt.unreadable.is_empty());
+    let after = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items;
+    assert_eq!(after.len(), before.len());
+    let held = me.record(before[0].record.id).await.unwrap();
+    assert_eq!(held.record.holds.len(), 1);
+    assert!(held.is_restorable);
+    assert!(!me.policy(policy).await.unwrap().policy.enabled);
+    assert!(me.is_retention_frozen().await.unwrap());
+}
+
+#[tokio::test]
+async fn rebuilding_twice_changes_nothing() {
+    let world = World::new();
+    let aegis = world.engine();
+    world.backup(&aegis).await;
+    let world = without_catalogue(&world);
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    me.rebuild(&local(), &location()).await.unwrap();
+    let again = me.rebuild(&local(), &location()).await.unwrap();
+    assert_eq!((again.records, again.known), (0, 1));
+}
+
+#[tokio::test]
+async fn a_manifest_without_data_and_data_without_a_manifest_are_named_and_do_not_count() {
+    let world = World::new();
+    let aegis = world.engine();
+    let record = world.backup(&aegis).await.job.result.as_ref().unwrap().record;
+    let handle = tenant(&aegis).record(record).await.unwrap().record.handle.clone();
+    assert!(world.driver.vanish(&handle));
+    world.driver.add_foreign_backup("foreign", location(), crate::world::START);
+    let world = without_catalogue(&world);
+    let aegis = world.engine();
+    let rebuilt = tenant(&aegis).rebuild(&local(), &location()).await.unwrap();
+    assert_eq!(rebuilt.records, 0);
+    assert_eq!(rebuilt.without_data.len(), 1);
+    assert_eq!(rebuilt.without_manifest, ["foreign"]);
+}
