@@ -33,6 +33,7 @@ pub(crate) async fn commit(core: &Core, changeset: Changeset) -> Result<Outcome,
         match core.store.commit(changeset.clone()).await {
             Ok(Committed::Applied | Committed::Already) => {
                 core.committed.notify_one();
+                tell(&changeset);
                 return Ok(Outcome::Applied);
             }
             Err(StoreError::Conflict(conflict)) => return Ok(Outcome::Conflict(conflict)),
@@ -40,6 +41,30 @@ pub(crate) async fn commit(core: &Core, changeset: Changeset) -> Result<Outcome,
                 tracing::warn!(changeset = %changeset.id, tries, "the fate of a commit is unknown: committing it again");
             }
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Says what was changed, to the log and to whoever counts. One place, so that nothing is counted
+/// that was not committed.
+fn tell(changeset: &Changeset) {
+    for change in &changeset.changes {
+        let (kind, facts) = (change.kind.as_str(), &change.facts);
+        tracing::debug!(
+            kind,
+            subject = ?change.write.entity().key(),
+            actor = %changeset.actor,
+            reason = facts.reason.as_deref(),
+            "committed"
+        );
+        metrics::counter!("aegis_events_total", "kind" => kind).increment(1);
+        let cluster = || facts.cluster.as_ref().map_or_else(String::new, ToString::to_string);
+        if let Some(duration) = facts.duration {
+            metrics::histogram!("aegis_duration_seconds", "kind" => kind, "cluster" => cluster())
+                .record(duration.as_secs_f64());
+        }
+        if let Some(bytes) = facts.bytes {
+            metrics::counter!("aegis_bytes_total", "kind" => kind, "cluster" => cluster()).increment(bytes.0);
         }
     }
 }

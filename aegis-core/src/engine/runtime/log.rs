@@ -16,17 +16,22 @@ use crate::{
         StorageUri, TenantId,
     },
     seams::{
-        ErrorClass, LeaseName, Notifier, NotifyError, ObjectStorage, Scope, StoreError, StoreExt, report,
+        ErrorClass, LeaseName, Monotonic, Notifier, NotifyError, ObjectStorage, Scope, StoreError, StoreExt,
+        report,
     },
 };
 
 /// How many events one read or seal takes.
 const BATCH: usize = 1000;
 
+/// How often the store is let forget what nobody needs any more.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// What reads the log on behalf of the engine, each reader under a lease of its own.
 #[derive(Debug)]
 pub(crate) struct Readers {
     sealer: HeldLease,
+    pruned_at: Option<Monotonic>,
     keepers: Vec<(HeldLease, Arc<dyn ObjectStorage>)>,
     notifiers: Vec<(HeldLease, Arc<dyn Notifier>)>,
 }
@@ -37,6 +42,7 @@ impl Readers {
         let storages = core.locations.iter().map(|location| &location.storage);
         Self {
             sealer: HeldLease::new(LeaseName::sealer()),
+            pruned_at: None,
             keepers: storages
                 .map(|storage| (HeldLease::new(LeaseName::manifests(storage.uri())), Arc::clone(storage)))
                 .collect(),
@@ -66,8 +72,19 @@ impl Readers {
         }
     }
 
+    /// Lets the store forget what nobody needs any more, now and then.
+    async fn prune(&mut self, core: &Core) -> Result<(), EngineError> {
+        let now = core.clock.monotonic();
+        if self.pruned_at.is_some_and(|at| now.since(at) < PRUNE_INTERVAL) {
+            return Ok(());
+        }
+        self.pruned_at = Some(now);
+        Ok(core.store.prune(core.clock.now()).await?)
+    }
+
     async fn seal(&mut self, core: &Core) -> Result<(), EngineError> {
         let Hold::Ours(fence) = self.sealer.ensure(core).await? else { return Ok(()) };
+        self.prune(core).await?;
         loop {
             let sealed = core.store.seal(&fence, BATCH).await?;
             if sealed.count > 0 {

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// How long an operation that nobody asks about is remembered.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+
 /// What is remembered of an operation between passes, to save work and writes. Nothing rests on it.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -87,6 +90,7 @@ impl Worker {
 
     /// One pass: looks at everything of the cluster that is due, and answers how long the next one
     /// can wait. Level-triggered: what a pass could not do, the next one finds again.
+    #[tracing::instrument(level = "debug", skip(self), fields(cluster = %self.cluster))]
     pub(crate) async fn pass(&mut self) -> Duration {
         match self.lease.ensure(&self.core).await {
             Ok(Hold::Ours(fence)) => self.fence = Some(fence),
@@ -125,6 +129,7 @@ impl Worker {
         self.apply_retention().await?;
         self.delete_expired().await?;
         self.hinted.clear();
+        self.forget_old();
         self.note_progress().await
     }
 
@@ -234,6 +239,12 @@ impl Worker {
         watched.noted_at = Some(now);
         let observed_at = self.core.clock.now();
         self.notes.push(ProgressReport { operation, observed_at, progress: watched.progress, state });
+    }
+
+    /// Forgets operations that nobody asked about for a while: they ended by other ways.
+    fn forget_old(&mut self) {
+        let now = self.core.clock.monotonic();
+        self.watched.retain(|_, watched| now.since(watched.looked_at) < FORGOTTEN_AFTER);
     }
 
     async fn note_progress(&mut self) -> Result<(), Interrupted> {

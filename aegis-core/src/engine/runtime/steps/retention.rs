@@ -12,9 +12,12 @@ use crate::{
         BackupRecord, CheckStatus, ClusterName, EventFacts, EventKind, Policy, PolicyId, PolicyState,
         Principal, RecordId, RecordState, Reservation, ReservationKey, StorageUri, TenantId, Versioned,
     },
-    rules::retention::Acknowledgement,
-    seams::{RecordQuery, Scope, StoreExt},
+    rules::retention::{Acknowledgement, FUTURE_TOLERANCE},
+    seams::{RecordQuery, Scope, StoreExt, Window},
 };
+
+/// How many of a cluster's newest records are looked at for the newest usable one.
+const NEWEST: usize = 64;
 
 impl Worker {
     /// Judges the records of no policy now and then; those of policies are judged as they fall due.
@@ -145,9 +148,22 @@ pub(crate) async fn newest_of_cluster(
     let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
     query.cluster = Some(cluster.clone());
     query.states = vec![RecordState::Available, RecordState::Expired];
-    let records = core.store.records(&query).await?.items;
-    let usable = records.iter().filter(|record| record.is_usable() && record.made_during.is_none());
-    Ok(usable.max_by_key(|record| (record.recovery_point.at, record.id)).map(|record| record.id))
+    // The newest usable one is among the newest made, but for long rows of bad ones.
+    query.window = Window::first(NEWEST);
+    let newest = core.store.records(&query).await?.items;
+    if let Some(found) = newest_usable(core, &newest) {
+        return Ok(Some(found));
+    }
+    query.window = Window::ALL;
+    Ok(newest_usable(core, &core.store.records(&query).await?.items))
+}
+
+fn newest_usable(core: &Core, records: &[Versioned<BackupRecord>]) -> Option<RecordId> {
+    let not_after = core.clock.now().saturating_add(FUTURE_TOLERANCE);
+    let usable = records.iter().filter(|record| {
+        record.is_usable() && record.made_during.is_none() && record.recovery_point.at <= not_after
+    });
+    usable.max_by_key(|record| (record.recovery_point.at, record.id)).map(|record| record.id)
 }
 
 /// Where a policy has records.
