@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p aegis-store-memory`
 
+#![expect(clippy::expect_used, reason = "a benchmark stops at the first surprise")]
+
 use std::{
     sync::{
         Arc,

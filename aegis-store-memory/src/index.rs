@@ -39,6 +39,12 @@ pub(crate) enum Of {
     Chain(ChainId),
     /// With something left to do for the engine.
     ActiveIn(ClusterName),
+    /// Jobs with something left to do for the engine.
+    ActiveUnder(PolicyId),
+    /// Jobs in progress, anywhere.
+    Running,
+    /// Jobs in progress.
+    RunningIn(ClusterName),
     /// Records that are not deleted.
     PresentIn(ClusterName),
     /// Records that are not deleted.
@@ -243,9 +249,14 @@ impl Entries {
         self.extend(place, job.policy.map(Of::Policy));
         if job.is_live() {
             self.add(place, Of::ActiveIn(job.cluster.clone()));
+            self.extend(place, job.policy.map(Of::ActiveUnder));
             if let Some(retry_at) = job.retry_at {
                 self.add((retry_at, job.id.as_uuid()), Of::DueIn(job.cluster.clone()));
             }
+        }
+        if job.status == JobStatus::InProgress {
+            self.add(place, Of::Running);
+            self.add(place, Of::RunningIn(job.cluster.clone()));
         }
     }
 

@@ -222,16 +222,20 @@ impl State {
 }
 
 fn job_lists(query: &JobQuery) -> Vec<Of> {
-    let pending_or_running = [JobStatus::Pending, JobStatus::InProgress];
-    let live = query.live == Some(true)
-        || (!query.statuses.is_empty()
-            && query.statuses.iter().all(|status| pending_or_running.contains(status)));
+    let only = |statuses: &[JobStatus]| {
+        !query.statuses.is_empty() && query.statuses.iter().all(|status| statuses.contains(status))
+    };
+    let running = only(&[JobStatus::InProgress]);
+    let live = query.live == Some(true) || only(&[JobStatus::Pending, JobStatus::InProgress]);
     lists(
         &query.scope,
         [
+            running.then_some(Of::Running),
             query.cluster.clone().map(Of::Cluster),
             query.cluster.clone().filter(|_| live).map(Of::ActiveIn),
+            query.cluster.clone().filter(|_| running).map(Of::RunningIn),
             query.policy.map(Of::Policy),
+            query.policy.filter(|_| live).map(Of::ActiveUnder),
         ],
     )
 }
