@@ -1,6 +1,5 @@
 //! The mocks stand in for the seams.
 #![cfg(feature = "mocks")]
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 
