@@ -13,11 +13,11 @@ use uuid::Uuid;
 use super::fixtures;
 use crate::model::{
     ArtifactName, Attempt, BackupJob, BackupKind, BackupRecord, Bytes, ClusterName, CronExpression, Deletion,
-    DisplayName, Evidence, ExistingResourcePolicy, Failure, FoundBad, Frequency, Hold, IssueGroup, JobResult,
-    JobStep, KeepRules, Labels, NamespaceName, NamespaceSelection, PlanStepKind, Policy, Principal, Progress,
-    RecordStep, RecoveryPlan, ResourceCounts, RestoreOptions, RestoreTarget, RetentionRules, Rpo, Rto,
-    Schedule, ScheduleOptions, Seconds, Sizes, StorageUri, TenantId, TimeOfDay, Timestamp, VerificationLevel,
-    ZoneName,
+    DisplayName, Evidence, ExistingResourcePolicy, ExpiredBy, Failure, FoundBad, Frequency, Hold, IssueGroup,
+    JobResult, JobStep, KeepRules, Labels, NamespaceName, NamespaceSelection, PlanStepKind, Policy,
+    Principal, Progress, RecordStep, RecoveryPlan, ResourceCounts, RestoreOptions, RestoreTarget,
+    RetentionRules, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes, StorageUri, TenantId, TimeOfDay,
+    Timestamp, VerificationLevel, ZoneName,
 };
 
 /// A value that a strategy knows to be sound.
@@ -303,6 +303,7 @@ pub fn backup_job() -> impl Strategy<Value = BackupJob> {
 }
 
 fn record_step() -> impl Strategy<Value = RecordStep> {
+    let expired_by = prop_oneof![Just(ExpiredBy::Rules), principal().prop_map(ExpiredBy::Person)];
     let deletion = (id(), artifact_name(), timestamp(), option::of(timestamp())).prop_map(
         |(operation, name, started_at, deferred_until)| Deletion {
             operation,
@@ -313,8 +314,8 @@ fn record_step() -> impl Strategy<Value = RecordStep> {
         },
     );
     prop_oneof![
-        (timestamp(), r"[^\p{C}]{1,40}")
-            .prop_map(|(delete_after, reason)| RecordStep::Expire { delete_after, reason }),
+        (expired_by, timestamp(), r"[^\p{C}]{1,40}")
+            .prop_map(|(by, delete_after, reason)| RecordStep::Expire { by, delete_after, reason }),
         Just(RecordStep::Reinstate),
         deletion.prop_map(RecordStep::Delete),
         Just(RecordStep::Confirm),

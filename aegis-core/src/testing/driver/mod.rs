@@ -2,6 +2,7 @@
 
 mod browse;
 mod mutant;
+mod mutation;
 mod refusal;
 mod restore;
 mod run;
@@ -19,7 +20,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 
-pub use mutant::{DriverMutation, MutantDriver};
+pub use mutant::MutantDriver;
+pub use mutation::DriverMutation;
 pub(in crate::testing) use refusal::error_of;
 pub use script::Script;
 pub use state::Effects;
