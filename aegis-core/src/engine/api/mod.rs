@@ -1,5 +1,6 @@
 //! What can be asked of the engine, typed.
 
+mod coverage;
 mod events;
 mod jobs;
 mod plans;
@@ -9,6 +10,7 @@ mod records;
 mod retention;
 mod tenant;
 
+pub use coverage::{ClusterCoverage, Coverage};
 pub use jobs::{JobView, NewJob};
 pub use plans::{Execute, Executed, ExecutionView, NewPlan, PlanView};
 pub use policies::{NewPolicy, PolicyChange, PolicyView};
