@@ -52,5 +52,4 @@ mod verify;
 
 pub use driver::{FilesDriver, FilesDriverBuilder};
 pub use fileset::FileSet;
-pub use prune::Pruned;
 pub use secret::PasswordSource;

@@ -41,7 +41,7 @@ pub use job::{Attempt, BackupJob, JobResult, JobStatus, JobStep, JobStepKind};
 pub use labels::{Labels, LabelsError};
 pub use location::{StorageBackend, StorageUri, StorageUriError};
 pub use machine::{Machine, TransitionError, UnknownLabel};
-pub use policy::{Policy, PolicyState, Rpo, Rto, UsablePoint};
+pub use policy::{Policy, PolicyState, PolicyTerm, Rpo, Rto, UsablePoint};
 pub use record::{
     BackupRecord, Deletion, Evidence, ExpiredBy, FoundBad, Hold, RecordCopy, RecordLifecycle, RecordRef,
     RecordState, RecordStep, RecordStepKind, RecordUse,

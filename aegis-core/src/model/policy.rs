@@ -116,8 +116,35 @@ pub struct PolicyState {
     pub failures_in_a_row: u32,
     /// Its newest usable recovery point: record, recovery point time, usable since.
     pub newest_usable: Option<UsablePoint>,
+    /// When compliance with the RPO ended, if it ended before the last change and has not come back.
+    pub violated_since: Option<Timestamp>,
+    /// When a backup that counts for it last ended.
+    pub last_success_at: Option<Timestamp>,
+    /// What was asked of it and since when, the oldest first, the present one last.
+    pub terms: Vec<PolicyTerm>,
     /// When retention last ran.
     pub last_sweep_at: Option<Timestamp>,
+}
+
+/// What a policy asked for from an instant on, until the next term: what its past is judged by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTerm {
+    /// Since when.
+    pub from: Timestamp,
+    /// Whether it ran.
+    pub enabled: bool,
+    /// How much might be lost.
+    pub rpo: Option<Rpo>,
+    /// What had to be covered.
+    pub namespaces: NamespaceSelection,
+}
+
+impl PolicyTerm {
+    /// What `policy` asks for, from `from` on.
+    #[must_use]
+    pub fn of(policy: &Policy, from: Timestamp) -> Self {
+        Self { from, enabled: policy.enabled, rpo: policy.rpo, namespaces: policy.namespaces.clone() }
+    }
 }
 
 /// A recovery point that can be used.
@@ -148,6 +175,9 @@ impl PolicyState {
             last_run_status: None,
             failures_in_a_row: 0,
             newest_usable: None,
+            violated_since: Some(policy.effective_at),
+            last_success_at: None,
+            terms: vec![PolicyTerm::of(policy, policy.effective_at)],
             last_sweep_at: None,
         }
     }

@@ -131,6 +131,8 @@ pub enum RecordLifecycle {
     Deleting(Deletion),
     /// Its data is gone.
     Deleted {
+        /// When its removal began: since then it could not be relied on.
+        began_at: Timestamp,
         /// Since when.
         at: Timestamp,
     },
@@ -145,6 +147,16 @@ impl RecordLifecycle {
             Self::Expired { .. } => RecordState::Expired,
             Self::Deleting(_) => RecordState::Deleting,
             Self::Deleted { .. } => RecordState::Deleted,
+        }
+    }
+
+    /// Since when its data can't be relied on, because its removal began.
+    #[must_use]
+    pub const fn unusable_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Available | Self::Expired { .. } => None,
+            Self::Deleting(deletion) => Some(deletion.started_at),
+            Self::Deleted { began_at, .. } => Some(*began_at),
         }
     }
 }
@@ -313,7 +325,7 @@ impl BackupRecord {
                 for copy in &mut self.copies {
                     copy.gone_at = copy.gone_at.or(Some(at));
                 }
-                RecordLifecycle::Deleted { at }
+                RecordLifecycle::Deleted { began_at: self.lifecycle.unusable_since().unwrap_or(at), at }
             }
         };
         Ok(self)

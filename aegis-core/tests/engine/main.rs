@@ -1,7 +1,7 @@
 //! The engine over the memory store, a scripted driver and a manual clock.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod coverage;
+mod compliance;
 mod jobs;
 mod leases;
 mod log;

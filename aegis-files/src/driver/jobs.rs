@@ -35,14 +35,7 @@ enum State {
 #[derive(Debug)]
 pub(super) enum End {
     Deferred { until: Timestamp, reason: String },
-    Outcome(Box<Outcome>),
-}
-
-impl End {
-    /// It is over.
-    pub(super) fn ended(outcome: Outcome) -> Self {
-        Self::Outcome(Box::new(outcome))
-    }
+    Outcome(Outcome),
 }
 
 impl Job {
@@ -111,7 +104,7 @@ impl Jobs {
     pub(super) fn end(&self, id: OperationId, job: &Job, end: End) {
         *lock(&job.state) = match end {
             End::Deferred { until, reason } => State::Deferred { until, reason },
-            End::Outcome(outcome) => State::Ended(outcome),
+            End::Outcome(outcome) => State::Ended(Box::new(outcome)),
         };
         let mut known = lock(&self.known);
         known.ended.push_back(id);

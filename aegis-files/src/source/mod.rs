@@ -3,8 +3,6 @@
 
 mod node;
 mod open;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 use std::{

@@ -1,6 +1,7 @@
 //! What can be asked of the engine, typed.
 
-mod coverage;
+mod assess;
+mod compliance;
 mod events;
 mod jobs;
 mod plans;
@@ -10,7 +11,7 @@ mod records;
 mod retention;
 mod tenant;
 
-pub use coverage::{ClusterCoverage, Coverage};
+pub use compliance::{Compliance, ComplianceStatus, PolicyAttainment, PolicyCompliance};
 pub use jobs::{JobView, NewJob};
 pub use plans::{Execute, Executed, ExecutionView, NewPlan, PlanView};
 pub use policies::{NewPolicy, PolicyChange, PolicyView};

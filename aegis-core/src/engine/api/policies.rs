@@ -2,19 +2,22 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Listing, Tenant};
+use super::{Listing, Tenant, assess::took};
 use crate::{
     engine::{
         EngineError,
-        decide::{policy_facts, with_due},
+        decide::{note_edit, note_newest, policy_facts, warn_if_behind, with_due},
         runtime::RETRIES,
     },
     model::{
         BackupKind, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, Labels, NamespaceSelection,
         Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo, Rto, Schedule,
-        ScheduleOptions, SkipReason, Slot, StorageUri, VerificationLevel, Version, Versioned,
+        ScheduleOptions, SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version, Versioned,
     },
-    rules::{Activity, Standing, Timetable, close, schedule_human, settle},
+    rules::{
+        Activity, LintFinding, PolicyFigures, Settlement, Standing, Timetable, close, exposure::NewestPoint,
+        lint, schedule_human, settle, settle_and_close,
+    },
     seams::{Changeset, Conflict, PolicyQuery, SlotQuery, StoreExt, Window},
 };
 
@@ -143,23 +146,41 @@ pub struct PolicyView {
     pub schedule_human: String,
     /// What the engine knows of it.
     pub state: Option<Versioned<PolicyState>>,
+    /// Why it may not do what it seems to promise, as far as its figures tell; filled when it is
+    /// made or changed.
+    pub warnings: Vec<LintFinding>,
+}
+
+/// What an edit of a policy rests on beside the policy itself.
+struct Surroundings {
+    state: Option<Versioned<PolicyState>>,
+    old_name: Option<Versioned<Reservation>>,
+    /// What its jobs are doing.
+    activity: Activity,
+    /// The newest point that counts for the policy as it will be.
+    newest: Option<NewestPoint>,
 }
 
 impl Tenant {
     /// Makes a policy. Its first slot is the first after now: making it never runs it.
     ///
     /// # Errors
-    /// `InvalidInput` (an unknown cluster or location, rules that would keep nothing),
-    /// `AlreadyExists` (the name), `Unsupported` (a kind or level that the driver does not have).
+    /// `InvalidInput` (an unknown cluster or location, rules that would keep nothing, a schedule that
+    /// could never run), `AlreadyExists` (the name), `Unsupported` (a kind or level that the driver
+    /// does not have).
     pub async fn create_policy(&self, new: NewPolicy) -> Result<PolicyView, EngineError> {
         self.check_policy(&new.cluster, new.kind, new.verify, &new.retention)?;
         let location = self.location(new.location.clone())?;
-        let (changeset, policy) = {
+        let now = self.core.clock.now();
+        let policy = self.policy_of(new, self.core.ids.mint(now), location, now);
+        let warnings = lint_policy(&policy, None, now)?;
+        // A manual backup may protect it already.
+        let newest = self.core.newest_point(&policy, None, now).await?;
+        let changeset = {
             let decider = self.decider();
-            let id: PolicyId = decider.ids.mint(decider.now);
-            let policy = self.policy_of(new, id, location, decider.now);
             let table = table_of(&policy);
             let mut state = PolicyState::new(&policy);
+            note_newest(&mut state, &policy, newest, now);
             state.next_run_at =
                 settle(&table, standing(&state, decider.now)).next_at.filter(|_| policy.enabled);
             let mut changeset = self.changeset(&decider);
@@ -167,20 +188,14 @@ impl Tenant {
             changeset.insert(with_due(state), EventKind::PolicyStateChanged, policy_facts(&policy));
             let facts = policy_facts(&policy);
             changeset.insert(policy.clone(), EventKind::PolicyCreated, facts);
-            (changeset, policy)
+            changeset
         };
         self.commit_policy(changeset, &policy.name).await?;
         self.core.wake(&policy.cluster);
-        self.policy(policy.id).await
+        Ok(PolicyView { warnings, ..self.policy(policy.id).await? })
     }
 
-    fn policy_of(
-        &self,
-        new: NewPolicy,
-        id: PolicyId,
-        location: StorageUri,
-        now: crate::model::Timestamp,
-    ) -> Policy {
+    fn policy_of(&self, new: NewPolicy, id: PolicyId, location: StorageUri, now: Timestamp) -> Policy {
         Policy {
             id,
             tenant: self.tenant.clone(),
@@ -262,7 +277,12 @@ impl Tenant {
 
     async fn view_policy(&self, policy: Versioned<Policy>) -> Result<PolicyView, EngineError> {
         let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
-        Ok(PolicyView { schedule_human: schedule_human(&policy.schedule), policy, state })
+        Ok(PolicyView {
+            schedule_human: schedule_human(&policy.schedule),
+            policy,
+            state,
+            warnings: Vec::new(),
+        })
     }
 
     /// Policies that match; the scope of `query` is overridden by this tenant's.
@@ -290,11 +310,12 @@ impl Tenant {
         Ok(self.core.store.slots(&query).await?.items)
     }
 
-    /// Changes a policy. Slots that came before are settled by the policy as it was; another
-    /// schedule, and switching on, take effect from now and never fire a past slot.
+    /// Changes a policy. Slots that came before are settled by the policy as it was, so that what was
+    /// due still runs; another schedule, and switching on, take effect from now and never fire a past
+    /// slot. Its exposure is judged anew by what it asks for now.
     ///
     /// # Errors
-    /// `NotFound`, `InvalidInput`, `Unsupported`, `AlreadyExists` (the name), `VersionConflict` (it
+    /// `NotFound`, `InvalidInput` (a schedule that could never run, too), `Unsupported`, `AlreadyExists` (the name), `VersionConflict` (it
     /// is not at [`PolicyChange::if_version`] any more).
     pub async fn update_policy(&self, id: PolicyId, change: PolicyChange) -> Result<PolicyView, EngineError> {
         for _ in 0..RETRIES {
@@ -305,13 +326,20 @@ impl Tenant {
             let after = apply(&before, &change);
             self.check_policy(&after.cluster, after.kind, after.verify, &after.retention)?;
             self.core.storage_for(&self.tenant, &after.location)?;
-            let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
-            let old_name = self.reserved_name(&before).await?;
-            let changeset = self.rewrite_policy(&before, after, state.as_ref(), old_name.as_ref());
+            let now = self.core.clock.now();
+            let longest = self.recent_records(id).await?.iter().map(|record| took(record)).max();
+            let warnings = lint_policy(&after, longest, now)?;
+            let around = Surroundings {
+                state: self.core.store.find::<PolicyState>(&self.scope(), id).await?,
+                old_name: self.reserved_name(&before).await?,
+                activity: self.core.activity(&before).await?,
+                newest: self.core.newest_point(&after, None, now).await?,
+            };
+            let changeset = self.rewrite_policy(&before, after, &around);
             match self.commit(changeset).await? {
                 None => {
                     self.core.wake(&before.cluster);
-                    return self.policy(id).await;
+                    return Ok(PolicyView { warnings, ..self.policy(id).await? });
                 }
                 Some(Conflict::Exists { key: EntityKey::Reservation(_) }) => {
                     let name = change.name.as_ref().map_or_else(String::new, ToString::to_string);
@@ -327,8 +355,7 @@ impl Tenant {
         &self,
         before: &Versioned<Policy>,
         mut after: Policy,
-        state: Option<&Versioned<PolicyState>>,
-        old_name: Option<&Versioned<Reservation>>,
+        around: &Surroundings,
     ) -> Changeset {
         let decider = self.decider();
         let mut changeset = self.changeset(&decider);
@@ -341,25 +368,24 @@ impl Tenant {
         }
         if before.name != after.name {
             self.reserve_policy_name(&mut changeset, &after);
-            if let Some(old) = old_name {
+            if let Some(old) = &around.old_name {
                 changeset.delete(old, EventKind::ReservationReleased, EventFacts::default());
             }
         }
-        if let Some(state) = state {
+        if let Some(state) = &around.state {
             let mut next = PolicyState::clone(state);
             if rescheduled {
-                let reason = if before.enabled { SkipReason::Superseded } else { SkipReason::Disabled };
-                let table = table_of(before);
-                let closed = close(&table, state.watermark, decider.now, reason);
-                for slot in
-                    closed.ledger(before.id, &self.tenant, decider.now, || decider.ids.mint(decider.now))
-                {
-                    changeset.insert(slot, EventKind::SlotSettled, policy_facts(before));
+                let standing = Standing { activity: around.activity, ..standing(&next, decider.now) };
+                let closed = settle_edit(before, &after, standing);
+                if let Some(job) = decider.write_slots(&mut changeset, before, &closed) {
+                    next.last_job = Some(job);
+                    next.last_run_at = closed.run;
                 }
                 next.watermark = closed.watermark;
-                let upcoming = settle(&table_of(&after), standing(&next, decider.now));
+                let upcoming = settle(&table_of(&after), self::standing(&next, decider.now));
                 next.next_run_at = upcoming.next_at.filter(|_| after.enabled);
             }
+            note_edit(&mut next, before, &after, around.newest, decider.now);
             if before.retention != after.retention {
                 next.next_sweep_at = Some(decider.now);
             }
@@ -446,10 +472,51 @@ fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy {
     policy
 }
 
+/// What becomes of the slots up to an edit: a policy that ran settles them by what it was; one that
+/// was off skips them.
+fn settle_edit(before: &Policy, after: &Policy, standing: Standing) -> Settlement {
+    let table = table_of(before);
+    let settled = match (before.enabled, after.enabled) {
+        (true, true) => settle_and_close(&table, standing, SkipReason::Superseded),
+        (true, false) => settle_and_close(&table, standing, SkipReason::Disabled),
+        (false, _) => close(&table, standing.watermark, standing.now, SkipReason::Disabled),
+    };
+    warn_if_behind(before, &settled);
+    settled
+}
+
+/// The findings about a policy, unless one of them makes it impossible.
+fn lint_policy(
+    policy: &Policy,
+    duration_p99: Option<Duration>,
+    now: Timestamp,
+) -> Result<Vec<LintFinding>, EngineError> {
+    let days = policy.retention.keep_for(policy.kind).days;
+    let findings = lint(
+        &PolicyFigures {
+            schedule: &policy.schedule,
+            options: &policy.schedule_options,
+            policy: policy.id,
+            anchor: policy.created_at,
+            rpo: policy.rpo.map(|rpo| rpo.0),
+            duration_p99,
+            retention: days.map(|days| DAY.saturating_mul(days)),
+            lock: None,
+        },
+        now,
+    );
+    match findings.iter().find(|finding| finding.code.is_impossible()) {
+        Some(finding) => Err(EngineError::field("schedule", &finding.message)),
+        None => Ok(findings),
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 fn table_of(policy: &Policy) -> Timetable {
     Timetable::new(&policy.schedule, &policy.schedule_options, policy.id, policy.created_at)
 }
 
-const fn standing(state: &PolicyState, now: crate::model::Timestamp) -> Standing {
+const fn standing(state: &PolicyState, now: Timestamp) -> Standing {
     Standing { watermark: state.watermark, now, activity: Activity::Idle }
 }

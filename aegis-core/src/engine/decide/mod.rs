@@ -3,6 +3,7 @@
 
 mod deletion;
 mod execution;
+mod exposure;
 mod job;
 mod record;
 mod retention;
@@ -20,10 +21,13 @@ use crate::{
 
 pub(crate) use deletion::{DeletionStep, operation_of as deletion_operation};
 pub(crate) use execution::{ExecutionStep, ExecutionSurroundings, operation_of as execution_operation};
+pub(crate) use exposure::{
+    PointBook, count_alike, covers, keep_rpo, note_edit, note_newest, rpo_state, rpo_verdict, suspensions,
+};
 pub(crate) use job::{JobNext, Start, builds_on, job_facts, operation_of as job_operation};
 pub(crate) use record::{NewRecord, record_facts};
 pub(crate) use retention::{Group, decisions_of, lets_go, point_of};
-pub(crate) use schedule::{RunEnd, policy_facts, with_due};
+pub(crate) use schedule::{RunEnd, policy_facts, warn_if_behind, with_due};
 pub(crate) use verification::{VerificationStep, operation_of as verification_operation};
 
 /// How long a generated name stays reserved: it holds the second of its making, so that only a

@@ -4,7 +4,7 @@ use super::Decider;
 use crate::{
     model::{
         BackupJob, CheckStatus, DisplayName, EventFacts, EventKind, JobId, JobStatus, Policy, PolicyState,
-        SkipReason, Slot, SlotOutcome, Timestamp, UsablePoint, Versioned,
+        SkipReason, Slot, SlotOutcome, Timestamp, Versioned,
     },
     rules::{Activity, Settlement, Standing, Timetable, close, settle},
     seams::Changeset,
@@ -24,6 +24,7 @@ impl Decider<'_> {
         } else {
             close(table, state.watermark, self.now, SkipReason::Disabled)
         };
+        warn_if_behind(policy, &settlement);
         let mut changeset = self.changeset();
         // A policy that is edited while its slots are settled is settled again as it is then.
         changeset.expect_unchanged(crate::model::EntityKey::Policy(policy.id), policy.version);
@@ -42,7 +43,8 @@ impl Decider<'_> {
         changeset
     }
 
-    fn write_slots(
+    /// Writes what became of slots, and the job of the one that runs; that job's id comes back.
+    pub(crate) fn write_slots(
         &self,
         changeset: &mut Changeset,
         policy: &Policy,
@@ -105,6 +107,17 @@ impl Decider<'_> {
     }
 }
 
+/// Tells of a clock that was set back: no slot of the time in between comes again.
+pub(crate) fn warn_if_behind(policy: &Policy, settlement: &Settlement) {
+    if let Some(behind) = settlement.clock_behind {
+        tracing::warn!(
+            policy = %policy.id,
+            behind_seconds = behind.as_secs(),
+            "the clock lies behind slots that were settled already: it was set back, and they do not come again"
+        );
+    }
+}
+
 /// The state with the instant at which the engine must look at it next.
 pub(crate) fn with_due(mut state: PolicyState) -> PolicyState {
     state.due_at = [state.next_run_at, state.next_sweep_at].into_iter().flatten().min();
@@ -145,8 +158,6 @@ pub(crate) struct RunEnd {
     pub(crate) job: JobId,
     /// How it ended.
     pub(crate) status: JobStatus,
-    /// The recovery point that it made, if it can be used.
-    pub(crate) point: Option<UsablePoint>,
 }
 
 impl Decider<'_> {
@@ -178,12 +189,6 @@ impl Decider<'_> {
             JobStatus::Failed => next.failures_in_a_row.saturating_add(1),
             JobStatus::Pending | JobStatus::InProgress | JobStatus::Cancelled => next.failures_in_a_row,
         };
-        let newer = |point: &UsablePoint| {
-            next.newest_usable.is_none_or(|known| known.recovery_point_at < point.recovery_point_at)
-        };
-        if let Some(point) = end.point.filter(newer) {
-            next.newest_usable = Some(point);
-        }
         next.next_sweep_at = next.next_sweep_at.or(Some(self.now));
         let facts = EventFacts {
             cluster: Some(state.cluster.clone()),

@@ -3,6 +3,7 @@
 mod builder;
 mod commit;
 mod core;
+mod exposure;
 mod held;
 mod log;
 mod manifest;

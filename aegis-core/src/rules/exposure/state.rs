@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{CountingPoint, Exposure};
-use crate::model::{RecordId, Timestamp};
+use crate::model::{RecordId, Timestamp, UsablePoint};
 
 /// The newest point that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,18 @@ pub struct NewestPoint {
 impl From<&CountingPoint> for NewestPoint {
     fn from(point: &CountingPoint) -> Self {
         Self { id: point.id, at: point.at, available_at: point.from }
+    }
+}
+
+impl From<UsablePoint> for NewestPoint {
+    fn from(point: UsablePoint) -> Self {
+        Self { id: point.record, at: point.recovery_point_at, available_at: point.available_at }
+    }
+}
+
+impl From<NewestPoint> for UsablePoint {
+    fn from(point: NewestPoint) -> Self {
+        Self { record: point.id, recovery_point_at: point.at, available_at: point.available_at }
     }
 }
 
@@ -131,6 +143,23 @@ impl RpoState {
     #[must_use]
     pub const fn new(target: Duration, effective_from: Timestamp) -> Self {
         Self { target, newest: None, violated_since: Some(effective_from) }
+    }
+
+    /// The state as it was kept: its target, its newest point, and its
+    /// [`violated_since`](Self::violated_since).
+    #[must_use]
+    pub const fn resume(
+        target: Duration,
+        newest: Option<NewestPoint>,
+        violated_since: Option<Timestamp>,
+    ) -> Self {
+        Self { target, newest, violated_since }
+    }
+
+    /// When compliance ended, if it ended before the last change and has not come back.
+    #[must_use]
+    pub const fn violated_since(&self) -> Option<Timestamp> {
+        self.violated_since
     }
 
     /// The target.

@@ -31,10 +31,10 @@ pub struct PolicyHealth<'a> {
     pub name: &'a str,
     /// Whether it is enabled; one that is not counts nowhere.
     pub enabled: bool,
-    /// Its RPO.
-    pub rpo: RpoVerdict,
-    /// Its RTO.
-    pub rto: RtoVerdict,
+    /// Its RPO, if it has one.
+    pub rpo: Option<RpoVerdict>,
+    /// Its RTO, if it has one.
+    pub rto: Option<RtoVerdict>,
     /// Whether its last run failed.
     pub last_run_failed: bool,
 }
@@ -153,9 +153,9 @@ pub struct ClusterHealth {
     pub status: HealthStatus,
     /// Why.
     pub reasons: Vec<HealthReason>,
-    /// Whether every enabled policy meets its RPO, and there is one.
+    /// Whether every enabled policy meets the RPO that it has, and there is a policy.
     pub rpo_met: bool,
-    /// Whether every enabled policy meets its RTO, and there is one.
+    /// Whether every enabled policy meets the RTO that it has, and there is a policy.
     pub rto_met: bool,
 }
 
@@ -192,24 +192,24 @@ pub fn judge_cluster(facts: &ClusterFacts<'_>) -> ClusterHealth {
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.severity()));
     ClusterHealth {
         status: reasons.first().map_or(HealthStatus::Healthy, HealthReason::severity),
-        rpo_met: any && enabled().all(|policy| policy.rpo.is_compliant()),
-        rto_met: any && enabled().all(|policy| policy.rto.is_compliant()),
+        rpo_met: any && enabled().all(|policy| policy.rpo.is_none_or(|rpo| rpo.is_compliant())),
+        rto_met: any && enabled().all(|policy| policy.rto.is_none_or(|rto| rto.is_compliant())),
         reasons,
     }
 }
 
 fn policy_reasons(policy: &PolicyHealth<'_>) -> impl Iterator<Item = HealthReason> {
     let name = || policy.name.to_owned();
-    let rpo = match policy.rpo.status {
+    let rpo = policy.rpo.and_then(|rpo| match rpo.status {
         RpoStatus::Missed | RpoStatus::Unknown => Some(HealthReason::RpoMissed { policy: name() }),
         RpoStatus::AtRisk => Some(HealthReason::RpoAtRisk { policy: name() }),
         RpoStatus::Met => None,
-    };
-    let rto = match policy.rto.status {
+    });
+    let rto = policy.rto.and_then(|rto| match rto.status {
         RtoStatus::Missed => Some(HealthReason::RtoMissed { policy: name() }),
         RtoStatus::Unknown => Some(HealthReason::RtoUnknown { policy: name() }),
         RtoStatus::Met | RtoStatus::AtRisk => None,
-    };
+    });
     let run = policy.last_run_failed.then(|| HealthReason::LastRunFailed { policy: name() });
     [rpo, rto, run].into_iter().flatten()
 }
@@ -271,7 +271,13 @@ mod tests {
             violated_since: Some(Timestamp::UNIX_EPOCH),
         };
         let rto = RtoVerdict { status: rto, target: HOUR, estimate: None, failed_at: None };
-        PolicyHealth { name: "nightly", enabled: true, rpo, rto, last_run_failed: false }
+        PolicyHealth {
+            name: "nightly",
+            enabled: true,
+            rpo: Some(rpo),
+            rto: Some(rto),
+            last_run_failed: false,
+        }
     }
 
     fn facts<'a>(policies: &'a [PolicyHealth<'a>]) -> ClusterFacts<'a> {

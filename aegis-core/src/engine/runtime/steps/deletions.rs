@@ -47,7 +47,8 @@ impl Worker {
             return Ok(());
         }
         match self.decider().begin_deletion(record) {
-            Ok(changeset) => {
+            Ok(mut changeset) => {
+                self.core.note_exposure(&mut changeset).await?;
                 self.commit(changeset).await?;
                 // What was committed is carried out by the next pass, soon.
                 self.polling = true;

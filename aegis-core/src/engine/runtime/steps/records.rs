@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         BackupJob, BackupRecord, Entity, EventKind, ExecutionId, OperationId, Policy, PolicyState, Principal,
-        RecordRef, RestoreTarget, UsablePoint, Versioned,
+        RecordRef, RestoreTarget, Versioned,
     },
     seams::{BackupResult, Changeset, ExecutionQuery, Scope, StoreExt, WorkResult, Write},
 };
@@ -42,16 +42,9 @@ impl Worker {
             let timeout = self.core.options.verification_timeout;
             decider.new_verification(&mut changeset, &mut record, level, Principal::engine(), timeout)
         });
-        let partial_counts = policy.as_ref().is_none_or(|policy| policy.count_partial);
-        let point =
-            (record.made_during.is_none() && (!record.partial || partial_counts)).then_some(UsablePoint {
-                record: record.id,
-                recovery_point_at: record.recovery_point.at,
-                available_at: decider.now,
-            });
         let mut ended = decider.catalogue(job, outcome, record, verification)?;
         ended.changes.append(&mut changeset.changes);
-        self.commit_run_end_with(job, ended, point).await
+        self.commit_run_end(job, ended).await
     }
 
     async fn draft_record(
@@ -99,32 +92,24 @@ impl Worker {
         Ok(touched.map(|execution| execution.id))
     }
 
-    /// Commits the end of a job without a record.
+    /// Commits the end of a job and notes it in its policy's state, unless the job goes on; and its
+    /// record, if it made one, in the exposure of the policies that it counts for.
     pub(crate) async fn commit_run_end(
         &mut self,
         job: &Versioned<BackupJob>,
-        changeset: Changeset,
-    ) -> Result<(), Interrupted> {
-        self.commit_run_end_with(job, changeset, None).await
-    }
-
-    /// Commits the end of a job and notes it in its policy's state, unless the job goes on.
-    async fn commit_run_end_with(
-        &mut self,
-        job: &Versioned<BackupJob>,
         mut changeset: Changeset,
-        point: Option<UsablePoint>,
     ) -> Result<(), Interrupted> {
         let base = job.open_attempt().and_then(|attempt| attempt.base.clone());
         if let (Some(policy), Some(status)) = (job.policy, ended_status(&changeset))
             && let Some(state) = self.core.store.find::<PolicyState>(&Scope::Everyone, policy).await?
         {
-            let end = RunEnd { job: job.id, status, point };
+            let end = RunEnd { job: job.id, status };
             self.decider().note_run(&mut changeset, &state, end);
         }
         if let Some(base) = base {
             self.free_base(&mut changeset, job, &base).await?;
         }
+        self.core.note_exposure(&mut changeset).await?;
         if let Outcome::Conflict(conflict) = self.commit(changeset).await? {
             tracing::debug!(job = %job.id, %conflict, "the end of a job is decided again");
         }

@@ -1,7 +1,10 @@
 //! Settling the slots of the policies that are due.
 
 use crate::{
-    engine::runtime::{Worker, worker::Interrupted},
+    engine::{
+        EngineError,
+        runtime::{Core, Worker, worker::Interrupted},
+    },
     model::{BackupJob, JobStatus, Policy, PolicyState, Versioned},
     rules::{Activity, Timetable},
     seams::{JobOrder, JobQuery, Scope, StoreExt, Window},
@@ -29,30 +32,12 @@ impl Worker {
         let Some(policy) = self.core.store.find::<Policy>(&Scope::Everyone, state.policy).await? else {
             return Ok(());
         };
-        let activity = if policy.enabled { self.activity(&policy).await? } else { Activity::Idle };
+        let activity = if policy.enabled { self.core.activity(&policy).await? } else { Activity::Idle };
         self.remember_table(&policy);
         let Some((_, table)) = self.tables.get(&policy.id) else { return Ok(()) };
         let changeset = self.decider().settle_slots(&policy, state, table, activity);
         self.commit(changeset).await?;
         Ok(())
-    }
-
-    /// What the policy's jobs are doing.
-    async fn activity(&self, policy: &Policy) -> Result<Activity, Interrupted> {
-        let mut query = JobQuery::new(Scope::Everyone);
-        query.cluster = Some(self.cluster.clone());
-        query.policy = Some(policy.id);
-        query.statuses = vec![JobStatus::Pending, JobStatus::InProgress];
-        query.hidden = true;
-        query.order = JobOrder::NewestFirst;
-        query.window = Window::first(8);
-        let jobs = self.core.store.jobs(&query).await?.items;
-        let waiting = |job: &&Versioned<BackupJob>| job.status == JobStatus::Pending;
-        Ok(match jobs.iter().find(waiting) {
-            Some(job) => Activity::Queued { nominal: job.slot },
-            None if jobs.is_empty() => Activity::Idle,
-            None => Activity::Active,
-        })
     }
 
     fn remember_table(&mut self, policy: &Versioned<Policy>) {
@@ -62,5 +47,25 @@ impl Worker {
                 Timetable::new(&policy.schedule, &policy.schedule_options, policy.id, policy.created_at);
             self.tables.insert(policy.id, (policy.version, table));
         }
+    }
+}
+
+impl Core {
+    /// What the policy's jobs are doing.
+    pub(crate) async fn activity(&self, policy: &Policy) -> Result<Activity, EngineError> {
+        let mut query = JobQuery::new(Scope::Everyone);
+        query.cluster = Some(policy.cluster.clone());
+        query.policy = Some(policy.id);
+        query.statuses = vec![JobStatus::Pending, JobStatus::InProgress];
+        query.hidden = true;
+        query.order = JobOrder::NewestFirst;
+        query.window = Window::first(8);
+        let jobs = self.store.jobs(&query).await?.items;
+        let waiting = |job: &&Versioned<BackupJob>| job.status == JobStatus::Pending;
+        Ok(match jobs.iter().find(waiting) {
+            Some(job) => Activity::Queued { nominal: job.slot },
+            None if jobs.is_empty() => Activity::Idle,
+            None => Activity::Active,
+        })
     }
 }

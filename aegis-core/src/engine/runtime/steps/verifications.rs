@@ -37,7 +37,8 @@ impl Worker {
             VerificationStep::Start => {
                 self.start_verification(verification, record.as_ref(), operation).await?
             }
-            VerificationStep::Commit(changeset) => {
+            VerificationStep::Commit(mut changeset) => {
+                self.core.note_exposure(&mut changeset).await?;
                 self.commit(changeset).await?;
             }
         }

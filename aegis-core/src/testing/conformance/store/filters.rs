@@ -105,7 +105,11 @@ pub async fn records_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
         BackupRecord { lifecycle: expired(4), ..record(4) },
         BackupRecord { lifecycle: RecordLifecycle::Deleting(deletion(5, None)), ..record(5) },
         BackupRecord { lifecycle: RecordLifecycle::Deleting(deletion(6, Some(at(200)))), ..record(6) },
-        BackupRecord { lifecycle: RecordLifecycle::Deleted { at: at(8) }, copies: vec![gone], ..record(7) },
+        BackupRecord {
+            lifecycle: RecordLifecycle::Deleted { began_at: at(7), at: at(8) },
+            copies: vec![gone],
+            ..record(7)
+        },
         BackupRecord { chain: id(3), ..record(8) },
         BackupRecord { copies: vec![copy("file:///srv/x/", 1), copy("s3://backups/two/", 1)], ..record(9) },
     ];

@@ -181,7 +181,7 @@ pub async fn lists_follow_updates<H: StoreHarness>(harness: &H) {
         },
         RecordLifecycle::Available,
         RecordLifecycle::Deleting(deletion(1, None)),
-        RecordLifecycle::Deleted { at: at(3) },
+        RecordLifecycle::Deleted { began_at: at(3), at: at(3) },
     ];
     for (version, lifecycle) in (1..).zip(states) {
         let now = lifecycle.state();

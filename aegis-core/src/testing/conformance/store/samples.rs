@@ -9,7 +9,7 @@ use crate::model::{
     ClusterName, ClusterState, Deletion, DisplayName, DrTest, Encryption, Entity, EntityKey, Evidence,
     ExecutionResult, ExecutionStatus, ExistingResourcePolicy, Failure, FoundBad, Hold, IssueGroup, JobResult,
     JobStatus, KeepRules, Labels, NamespaceName, NamespaceSelection, PlanHash, PlanStatus, Policy,
-    PolicyState, Principal, RecordCopy, RecordLifecycle, RecordRef, RecordUse, RecoveryExecution,
+    PolicyState, PolicyTerm, Principal, RecordCopy, RecordLifecycle, RecordRef, RecordUse, RecoveryExecution,
     RecoveryPlan, RecoveryPoint, Reservation, ReservationKey, ResourceCounts, RestoreOptions, RestoreTarget,
     RetentionDecision, RetentionRules, RetentionRun, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes,
     Slot, SlotOutcome, StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel,
@@ -379,6 +379,14 @@ pub(super) fn policy_state(n: u32) -> PolicyState {
         last_run_status: Some(JobStatus::Failed),
         failures_in_a_row: 3,
         newest_usable: Some(UsablePoint { record: id(n), recovery_point_at: at(n), available_at: at(n + 1) }),
+        violated_since: Some(at(n)),
+        last_success_at: Some(at(n + 1)),
+        terms: vec![PolicyTerm {
+            from: at(n),
+            enabled: true,
+            rpo: Some(Rpo(Duration::from_secs(3600))),
+            namespaces: NamespaceSelection::all(),
+        }],
         last_sweep_at: Some(at(n)),
     }
 }

@@ -1,0 +1,315 @@
+//! Compliance: how every policy stands against its objectives now, and how it stood over a time.
+
+use std::time::Duration;
+
+use super::{
+    Tenant,
+    assess::{Assessed, Assessment},
+};
+use crate::{
+    engine::{
+        EngineError,
+        decide::{PointBook, suspensions},
+    },
+    model::{
+        BackupJob, ClusterName, DisplayName, JobStatus, Policy, PolicyId, PolicyState, Rpo, Rto, Timestamp,
+    },
+    rules::{
+        exposure::{
+            self, Attainment, AttainmentInput, Book, RpoStatus, RpoVerdict, RunFacts, TargetFrom,
+            hours_rounded_up, rpo_issue,
+        },
+        rto::{RtoStatus, RtoVerdict},
+    },
+    seams::{JobQuery, StoreExt, Window},
+};
+
+/// How far back backups are counted: 30 days.
+const COUNTED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How all policies together stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ComplianceStatus {
+    /// Every enabled policy keeps its objectives.
+    Compliant,
+    /// At least one does not, or can't be shown to.
+    NonCompliant,
+    /// No policy is enabled: nothing is known.
+    Unknown,
+}
+
+/// How every policy stands against its objectives now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compliance {
+    /// The instant of the verdicts.
+    pub assessed_at: Timestamp,
+    /// All of them together.
+    pub overall: ComplianceStatus,
+    /// How many policies are enabled.
+    pub total_policies: usize,
+    /// How many of these keep all their objectives.
+    pub compliant_policies: usize,
+    /// How many do not.
+    pub non_compliant_policies: usize,
+    /// Every policy by name; those that are disabled are listed too, and counted nowhere.
+    pub policies: Vec<PolicyCompliance>,
+}
+
+/// How one policy stands against its objectives now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyCompliance {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Its name.
+    pub name: DisplayName,
+    /// What it protects.
+    pub cluster: ClusterName,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// How much may be lost.
+    pub rpo_target: Option<Rpo>,
+    /// How long getting back may take.
+    pub rto_target: Option<Rto>,
+    /// Whether it keeps every objective that it has; one that has none keeps none.
+    pub is_compliant: bool,
+    /// The verdict on its RPO; `None` without one.
+    pub rpo: Option<RpoVerdict>,
+    /// The verdict on its RTO; `None` without one.
+    pub rto: Option<RtoVerdict>,
+    /// When the newest backup that counts for it ended; its data is older: see
+    /// [`recovery_point_at`](Self::recovery_point_at).
+    pub last_successful_backup: Option<Timestamp>,
+    /// The instant that the newest usable recovery point reflects: what the verdict rests on.
+    pub recovery_point_at: Option<Timestamp>,
+    /// How many of its jobs of the last 30 days completed.
+    pub backup_count_30d: u64,
+    /// How many of its jobs of the last 30 days failed.
+    pub failed_backups_30d: u64,
+    /// What is wrong and what to do, in sentences; `None` if nothing is.
+    pub issue: Option<String>,
+}
+
+impl PolicyCompliance {
+    /// RPO actual in hours, rounded up to one decimal; `None` if it is unknown.
+    #[must_use]
+    pub fn rpo_actual_hours(&self) -> Option<f64> {
+        self.rpo.and_then(|rpo| rpo.actual()).map(hours_rounded_up)
+    }
+
+    /// How long a restore will take in hours, rounded up to one decimal; `None` if it is unknown.
+    #[must_use]
+    pub fn rto_estimated_hours(&self) -> Option<f64> {
+        self.rto.and_then(|rto| rto.estimate).map(|estimate| hours_rounded_up(estimate.p90))
+    }
+
+    /// Whether the RPO is kept; what is unknown is not.
+    #[must_use]
+    pub fn rpo_compliant(&self) -> bool {
+        self.rpo.is_some_and(|rpo| rpo.is_compliant())
+    }
+
+    /// Whether the RTO is kept; what is unknown is not.
+    #[must_use]
+    pub fn rto_compliant(&self) -> bool {
+        self.rto.is_some_and(|rto| rto.is_compliant())
+    }
+
+    /// How it stands against its RPO; unknown without one.
+    #[must_use]
+    pub fn rpo_status(&self) -> RpoStatus {
+        self.rpo.map_or(RpoStatus::Unknown, |rpo| rpo.status)
+    }
+
+    /// How it stands against its RTO; unknown without one.
+    #[must_use]
+    pub fn rto_status(&self) -> RtoStatus {
+        self.rto.map_or(RtoStatus::Unknown, |rto| rto.status)
+    }
+
+    /// The last instant at which the RPO is kept if no backup counts before; `None` if it is not
+    /// kept now.
+    #[must_use]
+    pub fn next_violation_at(&self) -> Option<Timestamp> {
+        self.rpo.and_then(|rpo| rpo.next_violation_at)
+    }
+
+    /// Whether the RPO will be missed before the next backup can count.
+    #[must_use]
+    pub fn at_risk(&self) -> bool {
+        self.rpo_status() == RpoStatus::AtRisk
+    }
+}
+
+/// How a policy kept its RPO over a time, by both books.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicyAttainment {
+    /// The policy.
+    pub policy: PolicyId,
+    /// The time asked about.
+    pub window: exposure::Window,
+    /// The present: what lies after it is not judged.
+    pub assessed_at: Timestamp,
+    /// As was known then: a point counts until it was found bad.
+    pub as_known: Attainment,
+    /// As is known now: a point that was found bad never counted.
+    pub restated: Attainment,
+}
+
+impl Tenant {
+    /// How every policy stands against its objectives now, or those of one cluster.
+    ///
+    /// What is unknown is never compliant, and says why. RPO verdicts come from what is kept of each
+    /// policy, at the same cost whatever its history.
+    ///
+    /// # Errors
+    /// As every call. A cluster without policies is no error: its status is unknown.
+    pub async fn compliance(&self, cluster: Option<ClusterName>) -> Result<Compliance, EngineError> {
+        let Assessment { now, policies } = self.assess(cluster.as_ref()).await?;
+        let mut answers = Vec::with_capacity(policies.len());
+        for assessed in policies {
+            answers.push(self.policy_compliance(assessed, now).await?);
+        }
+        let total = answers.iter().filter(|policy| policy.enabled).count();
+        let compliant = answers.iter().filter(|policy| policy.enabled && policy.is_compliant).count();
+        Ok(Compliance {
+            assessed_at: now,
+            overall: match total {
+                0 => ComplianceStatus::Unknown,
+                _ if compliant == total => ComplianceStatus::Compliant,
+                _ => ComplianceStatus::NonCompliant,
+            },
+            total_policies: total,
+            compliant_policies: compliant,
+            non_compliant_policies: total - compliant,
+            policies: answers,
+        })
+    }
+
+    async fn policy_compliance(
+        &self,
+        assessed: Assessed,
+        now: Timestamp,
+    ) -> Result<PolicyCompliance, EngineError> {
+        let since = now.saturating_sub(COUNTED);
+        let id = assessed.policy.id;
+        let backup_count_30d = self.count_jobs(id, &[JobStatus::Completed], since).await?;
+        let failed_backups_30d = self.count_jobs(id, &[JobStatus::Failed], since).await?;
+        let issue = self.issue(&assessed).await?;
+        let (policy, state) = (&assessed.policy, assessed.state.as_deref());
+        Ok(PolicyCompliance {
+            policy: policy.id,
+            name: policy.name.clone(),
+            cluster: policy.cluster.clone(),
+            enabled: policy.enabled,
+            rpo_target: policy.rpo,
+            rto_target: policy.rto,
+            is_compliant: assessed.is_compliant(),
+            rpo: assessed.rpo,
+            rto: assessed.rto,
+            last_successful_backup: state.and_then(|state| state.last_success_at),
+            recovery_point_at: state
+                .and_then(|state| state.newest_usable)
+                .map(|point| point.recovery_point_at),
+            backup_count_30d,
+            failed_backups_30d,
+            issue,
+        })
+    }
+
+    async fn count_jobs(
+        &self,
+        policy: PolicyId,
+        statuses: &[JobStatus],
+        since: Timestamp,
+    ) -> Result<u64, EngineError> {
+        let count = Window { limit: 0, offset: 0, after: None, count: true };
+        let mut query = JobQuery::new(self.scope()).with_window(count);
+        query.policy = Some(policy);
+        query.statuses = statuses.to_vec();
+        query.from = Some(since);
+        query.hidden = true;
+        Ok(self.core.store.jobs(&query).await?.total.unwrap_or_default())
+    }
+
+    /// Everything that is wrong with a policy, in sentences.
+    async fn issue(&self, assessed: &Assessed) -> Result<Option<String>, EngineError> {
+        let (policy, state) = (&assessed.policy, assessed.state.as_deref());
+        if policy.rpo.is_none() && policy.rto.is_none() {
+            return Ok(Some("No RPO and no RTO is set, so there is nothing to keep. Set one.".to_owned()));
+        }
+        let failed_in_a_row = state.map_or(0, |state| state.failures_in_a_row);
+        let last = match state.and_then(|state| state.last_job).filter(|_| failed_in_a_row > 0) {
+            Some(job) => self.core.store.find::<BackupJob>(&self.scope(), job).await?,
+            None => None,
+        };
+        let failure = last.as_ref().and_then(|job| job.failure.as_ref());
+        let runs = RunFacts {
+            failed_in_a_row,
+            last_failure: failure.map(|failure| failure.message.as_str()),
+            running_since: assessed.running_since,
+            next_slot: state.and_then(|state| state.next_run_at),
+        };
+        let rpo = assessed.rpo.as_ref().and_then(|rpo| rpo_issue(rpo, &runs));
+        let rto = assessed.rto.as_ref().and_then(RtoVerdict::issue);
+        let issues: Vec<String> = rpo.into_iter().chain(rto).collect();
+        Ok((!issues.is_empty()).then(|| issues.join(" ")))
+    }
+
+    /// The exact share of the time from `from` to `to` in which a policy kept its RPO, with its worst
+    /// exposure, its unprotected time and its violations: as was known then, and as is known now.
+    ///
+    /// Counted from the policy's making. Time in which it was disabled or had no RPO counts in the
+    /// raw shares alone; each target holds from when it was set.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` if `to` is not after `from`.
+    pub async fn attainment(
+        &self,
+        policy: PolicyId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<PolicyAttainment, EngineError> {
+        if to <= from {
+            return Err(EngineError::field("to", "it must be after `from`"));
+        }
+        let policy = self.find::<Policy>(policy).await?;
+        let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
+        let records = self.core.records_of(&self.tenant, &policy.cluster, &[]).await?;
+        let now = self.core.clock.now();
+        let window = exposure::Window { from, until: to };
+        let over = |book| {
+            let records = records.iter().map(|record| &**record);
+            attained(&policy, state.as_deref(), &PointBook::new(records, book), window, now)
+        };
+        Ok(PolicyAttainment {
+            policy: policy.id,
+            window,
+            assessed_at: now,
+            as_known: over(Book::AsKnown),
+            restated: over(Book::Restated),
+        })
+    }
+}
+
+/// A policy's attainment over a window, from the records of its cluster.
+pub(super) fn attained(
+    policy: &Policy,
+    state: Option<&PolicyState>,
+    book: &PointBook<'_>,
+    window: exposure::Window,
+    now: Timestamp,
+) -> Attainment {
+    let terms = state.map_or_else(Vec::new, |state| state.terms.clone());
+    let points = book.of(policy, &terms);
+    // A term without a target is suspended; which target stands there does not matter.
+    let target = |rpo: Option<Rpo>| rpo.map_or(Duration::MAX, |rpo| rpo.0);
+    let targets: Vec<_> =
+        terms.iter().map(|term| TargetFrom { from: term.from, target: target(term.rpo) }).collect();
+    exposure::attainment(&AttainmentInput {
+        points: &points,
+        window,
+        now,
+        targets: &targets,
+        suspensions: &suspensions(&terms),
+    })
+}

@@ -1,0 +1,155 @@
+//! Keeping the exposure of policies current: what a changed record means for the policies that it
+//! counts for, in the same changeset.
+
+use std::sync::Arc;
+
+use super::Core;
+use crate::{
+    engine::{
+        EngineError,
+        decide::{PointBook, count_alike, covers, keep_rpo, policy_facts, rpo_state},
+    },
+    model::{
+        BackupRecord, ClusterName, Entity, EventKind, Policy, PolicyState, RecordState, TenantId, Timestamp,
+        Versioned,
+    },
+    rules::exposure::{Book, CountingPoint, NewestPoint, StateChange},
+    seams::{Changeset, PolicyQuery, RecordQuery, Scope, StoreExt, Write},
+};
+
+/// Whether a record counts that did not before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Novelty {
+    /// It enters the catalogue.
+    New,
+    /// Something was found out, or its data goes.
+    Changed,
+}
+
+impl Core {
+    /// Notes in `changeset` what the records that it writes mean for the exposure of policies. Costs
+    /// O(policies concerned) for a new record; the records that are left are read again only when
+    /// one ceases to count, or counts again.
+    pub(crate) async fn note_exposure(&self, changeset: &mut Changeset) -> Result<(), EngineError> {
+        let written: Vec<Arc<BackupRecord>> = changeset.changes.iter().filter_map(written_record).collect();
+        for record in written {
+            let before = self.store.find::<BackupRecord>(&Scope::Everyone, record.id).await?;
+            let novelty = match &before {
+                Some(before) if count_alike(before, &record) => continue,
+                Some(_) => Novelty::Changed,
+                None => Novelty::New,
+            };
+            for policy in self.policies_concerned(&record).await? {
+                self.note_for_policy(changeset, &policy, &record, novelty).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The policies that a record can count for: the one that it was made for; every one that a
+    /// manual backup covers.
+    async fn policies_concerned(&self, record: &BackupRecord) -> Result<Vec<Versioned<Policy>>, EngineError> {
+        if let Some(id) = record.policy {
+            let policy = self.store.find::<Policy>(&Scope::Everyone, id).await?;
+            return Ok(policy.into_iter().collect());
+        }
+        let mut query = PolicyQuery::new(Scope::Tenant(record.tenant.clone()));
+        query.cluster = Some(record.cluster.clone());
+        let policies = self.store.policies(&query).await?.items;
+        Ok(policies.into_iter().filter(|policy| covers(record, &policy.namespaces)).collect())
+    }
+
+    async fn note_for_policy(
+        &self,
+        changeset: &mut Changeset,
+        policy: &Policy,
+        record: &BackupRecord,
+        novelty: Novelty,
+    ) -> Result<(), EngineError> {
+        let pending = changeset.changes.iter().position(|change| is_state_of(&change.write, policy));
+        let (mut state, read) = match pending.and_then(|at| changeset.changes.get(at)).map(|c| &c.write) {
+            Some(Write::Update(Entity::PolicyState(state), read)) => (PolicyState::clone(state), *read),
+            _ => match self.store.find::<PolicyState>(&Scope::Everyone, policy.id).await? {
+                Some(state) => (PolicyState::clone(&state), state.version),
+                None => return Ok(()),
+            },
+        };
+        let before = state.clone();
+        let now = changeset.at;
+        let mut rpo = rpo_state(policy, &state);
+        let rests_on_newest =
+            record.parent.is_none_or(|id| rpo.newest().is_some_and(|newest| newest.id == id));
+        let changed = if novelty == Novelty::New && rests_on_newest {
+            let points = PointBook::new([&without_parent(record)], Book::AsKnown).newest(policy, now);
+            points.map_or(StateChange::Unchanged, |point| rpo.point_added(&counting(point), now))
+        } else {
+            rpo.replace(self.newest_point(policy, Some(record), now).await?, now)
+        };
+        if changed != StateChange::Unchanged {
+            keep_rpo(&mut state, &rpo);
+        }
+        if novelty == Novelty::New && (!record.partial || policy.count_partial) {
+            state.last_success_at = state.last_success_at.max(Some(record.created_at));
+        }
+        if state == before {
+            return Ok(());
+        }
+        match pending.and_then(|at| changeset.changes.get_mut(at)) {
+            Some(change) => change.write = Write::Update(state.into(), read),
+            None => changeset.update(read, state, EventKind::PolicyStateChanged, policy_facts(policy)),
+        }
+        Ok(())
+    }
+
+    /// The newest point that counts for a policy as it is, from what is in the catalogue, with
+    /// `changed` as it will be.
+    pub(crate) async fn newest_point(
+        &self,
+        policy: &Policy,
+        changed: Option<&BackupRecord>,
+        now: Timestamp,
+    ) -> Result<Option<NewestPoint>, EngineError> {
+        let there = [RecordState::Available, RecordState::Expired];
+        let records = self.records_of(&policy.tenant, &policy.cluster, &there).await?;
+        let others = records
+            .iter()
+            .map(|record| &**record)
+            .filter(|record| changed.is_none_or(|changed| changed.id != record.id));
+        Ok(PointBook::new(others.chain(changed), Book::AsKnown).newest(policy, now))
+    }
+
+    /// The records of a cluster in these states; in any if none is named.
+    pub(crate) async fn records_of(
+        &self,
+        tenant: &TenantId,
+        cluster: &ClusterName,
+        states: &[RecordState],
+    ) -> Result<Vec<Versioned<BackupRecord>>, EngineError> {
+        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
+        query.cluster = Some(cluster.clone());
+        query.states = states.to_vec();
+        Ok(self.store.records(&query).await?.items)
+    }
+}
+
+fn written_record(change: &crate::seams::Change) -> Option<Arc<BackupRecord>> {
+    match &change.write {
+        Write::Insert(Entity::Record(record)) | Write::Update(Entity::Record(record), _) => {
+            Some(Arc::clone(record))
+        }
+        Write::Insert(_) | Write::Update(..) | Write::Delete(..) => None,
+    }
+}
+
+fn is_state_of(write: &Write, policy: &Policy) -> bool {
+    matches!(write, Write::Update(Entity::PolicyState(state), _) if state.policy == policy.id)
+}
+
+/// The record as if it rested on nothing: what it rests on is known to count.
+fn without_parent(record: &BackupRecord) -> BackupRecord {
+    BackupRecord { parent: None, ..record.clone() }
+}
+
+const fn counting(point: NewestPoint) -> CountingPoint {
+    CountingPoint { id: point.id, at: point.at, from: point.available_at, until: Timestamp::MAX }
+}

@@ -1,0 +1,330 @@
+//! RPO and RTO: what the engine answers, and what it keeps so that the answer is cheap.
+
+use std::time::Duration;
+
+use aegis_core::{
+    engine::{Aegis, ComplianceStatus, Execute, NewPlan, PolicyChange, PolicyCompliance},
+    model::{
+        JobStatus, NamespaceSelection, PolicyId, RecordId, RestoreTarget, RetentionRules, Rpo, Rto,
+        SkipReason, SlotOutcome, Timestamp, VerificationLevel,
+    },
+    rules::{
+        LintCode,
+        exposure::RpoStatus,
+        rto::{RtoBasis, RtoStatus},
+    },
+    seams::{ErrorClass, JobQuery, RecordQuery, Scope, WorkKind},
+    testing::Script,
+};
+
+use crate::world::{START, World, every, local, name, namespace, new_job, new_policy, tenant};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// An hourly policy that may lose 90 minutes.
+async fn hourly(aegis: &Aegis) -> PolicyId {
+    let mut new = new_policy("hourly", 3600);
+    new.rpo = Some(Rpo(90 * MINUTE));
+    tenant(aegis).create_policy(new).await.unwrap().policy.id
+}
+
+async fn only(aegis: &Aegis) -> PolicyCompliance {
+    let mut answer = tenant(aegis).compliance(None).await.unwrap();
+    assert_eq!(answer.policies.len(), 1);
+    answer.policies.remove(0)
+}
+
+fn at(elapsed: Duration) -> Timestamp {
+    START.saturating_add(elapsed)
+}
+
+async fn records(aegis: &Aegis) -> Vec<RecordId> {
+    let records = tenant(aegis).records(RecordQuery::new(Scope::Everyone)).await.unwrap();
+    records.items.iter().map(|view| view.record.id).collect()
+}
+
+#[tokio::test]
+async fn without_policies_nothing_is_known() {
+    let world = World::new();
+    let answer = tenant(&world.engine()).compliance(None).await.unwrap();
+    assert_eq!((answer.overall, answer.total_policies), (ComplianceStatus::Unknown, 0));
+}
+
+#[tokio::test]
+async fn before_the_first_backup_a_policy_is_not_compliant_and_has_no_figure() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    let answer = tenant(&aegis).compliance(Some(local())).await.unwrap();
+    assert_eq!((answer.overall, answer.non_compliant_policies), (ComplianceStatus::NonCompliant, 1));
+    let policy = &answer.policies[0];
+    assert_eq!((policy.rpo_status(), policy.rpo_actual_hours()), (RpoStatus::Unknown, None));
+    assert!(policy.issue.as_ref().unwrap().starts_with("Nothing usable can be restored"), "{policy:?}");
+}
+
+#[tokio::test]
+async fn a_backup_makes_it_compliant_by_its_start_and_time_alone_ends_that() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    world.run(&aegis, HOUR + 20 * MINUTE).await;
+    let policy = only(&aegis).await;
+    assert_eq!((policy.policy, policy.rpo_status()), (id, RpoStatus::Met));
+    let point = policy.recovery_point_at.unwrap();
+    assert!(point >= at(HOUR) && point < at(HOUR + MINUTE), "{point}");
+    assert!(policy.last_successful_backup.unwrap() > point, "a backup ends after its point");
+    assert_eq!(policy.next_violation_at(), Some(point.saturating_add(90 * MINUTE)));
+    assert_eq!((policy.backup_count_30d, policy.failed_backups_30d), (1, 0));
+    world.clock.advance(2 * HOUR);
+    let policy = only(&aegis).await;
+    assert_eq!((policy.rpo_status(), policy.rpo_compliant()), (RpoStatus::Missed, false));
+    assert_eq!(policy.rpo_actual_hours(), Some(2.4));
+    assert_eq!(policy.rpo.unwrap().violated_since, Some(point.saturating_add(90 * MINUTE)));
+    assert_eq!(policy.next_violation_at(), None);
+}
+
+#[tokio::test]
+async fn failures_are_counted_and_named_in_the_issue() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    world.run(&aegis, HOUR + 20 * MINUTE).await;
+    world.driver.script_usual(WorkKind::Backup, Script::failing("no space left"));
+    world.run(&aegis, 2 * HOUR).await;
+    let policy = only(&aegis).await;
+    assert_eq!((policy.backup_count_30d, policy.failed_backups_30d), (1, 2));
+    let issue = policy.issue.unwrap();
+    assert!(issue.starts_with("The last 2 scheduled backups failed. RPO target of 1.5 hours"), "{issue}");
+    assert!(issue.contains("no space left"), "{issue}");
+}
+
+#[tokio::test]
+async fn a_manual_backup_counts_for_every_policy_that_it_covers() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    let mut all = new_policy("all", 24 * 3600);
+    (all.namespaces, all.rpo) = (NamespaceSelection::all(), Some(Rpo(HOUR)));
+    tenant(&aegis).create_policy(all).await.unwrap();
+    world.backup(&aegis).await;
+    let answer = tenant(&aegis).compliance(None).await.unwrap();
+    let status = |of: &str| answer.policies.iter().find(|p| p.name == name(of)).unwrap().rpo_status();
+    assert_eq!((status("hourly"), status("all")), (RpoStatus::Met, RpoStatus::Unknown));
+    assert_eq!(answer.overall, ComplianceStatus::NonCompliant);
+}
+
+#[tokio::test]
+async fn a_policy_that_a_manual_backup_covers_already_begins_compliant() {
+    let world = World::new();
+    let aegis = world.engine();
+    world.backup(&aegis).await;
+    hourly(&aegis).await;
+    assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Met);
+}
+
+#[tokio::test]
+async fn a_point_found_bad_ceases_to_count_and_the_one_before_it_counts_again() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    world.run(&aegis, 2 * HOUR + 40 * MINUTE).await;
+    let newest = only(&aegis).await.recovery_point_at.unwrap();
+    let me = tenant(&aegis);
+    let bad = records(&aegis).await[0];
+    let handle = me.record(bad).await.unwrap().record.handle.clone();
+    assert!(world.driver.damage(&handle, VerificationLevel::Checksummed));
+    me.verify_record(bad, VerificationLevel::Checksummed).await.unwrap();
+    world.run(&aegis, 5 * MINUTE).await;
+    let policy = only(&aegis).await;
+    let older = policy.recovery_point_at.unwrap();
+    assert!(older < newest.saturating_sub(50 * MINUTE), "{older}");
+    assert_eq!(policy.rpo_status(), RpoStatus::Missed, "the older one is 105 minutes old");
+    let books = me.attainment(id, START, at(3 * HOUR)).await.unwrap();
+    assert!(books.restated.share.compliant < books.as_known.share.compliant, "{books:?}");
+}
+
+#[tokio::test]
+async fn what_is_kept_of_exposure_agrees_with_the_catalogue_while_retention_removes_records() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("hourly", 3600);
+    (new.rpo, new.retention) = (Some(Rpo(HOUR)), RetentionRules::last(1));
+    let id = tenant(&aegis).create_policy(new).await.unwrap().policy.id;
+    for _ in 0..60 {
+        world.run(&aegis, HOUR).await;
+        let listed = tenant(&aegis).records(RecordQuery::new(Scope::Everyone)).await.unwrap().items;
+        let usable = listed.iter().filter(|view| view.is_restorable);
+        let newest = usable.max_by_key(|view| view.record.recovery_point.at).map(|view| view.record.id);
+        let state = tenant(&aegis).policy(id).await.unwrap().state.unwrap();
+        assert_eq!(state.newest_usable.map(|point| point.record), newest);
+    }
+}
+
+#[tokio::test]
+async fn another_target_or_wider_namespaces_are_judged_from_then_on() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    world.run(&aegis, HOUR + 30 * MINUTE).await;
+    let mut tighter = PolicyChange::default();
+    tighter.rpo = Some(Some(Rpo(10 * MINUTE)));
+    tenant(&aegis).update_policy(id, tighter).await.unwrap();
+    let policy = only(&aegis).await;
+    assert_eq!(policy.rpo_status(), RpoStatus::Missed);
+    let mut wider = PolicyChange::default();
+    wider.namespaces = Some(NamespaceSelection::only([namespace("app"), namespace("db")]).unwrap());
+    tenant(&aegis).update_policy(id, wider).await.unwrap();
+    assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Unknown, "no record covers `db`");
+    let past = tenant(&aegis).attainment(id, at(HOUR + 5 * MINUTE), at(HOUR + 25 * MINUTE)).await.unwrap();
+    assert_eq!(past.as_known.share.percent(), Some(100.0), "the past is judged by what held then");
+}
+
+#[tokio::test]
+async fn disabled_policies_are_listed_and_counted_nowhere() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    let mut off = PolicyChange::default();
+    off.enabled = Some(false);
+    tenant(&aegis).update_policy(id, off).await.unwrap();
+    let answer = tenant(&aegis).compliance(None).await.unwrap();
+    assert_eq!((answer.overall, answer.total_policies), (ComplianceStatus::Unknown, 0));
+    assert!(!answer.policies[0].enabled);
+}
+
+#[tokio::test]
+async fn attainment_counts_unprotected_time_from_the_policys_making() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    world.run(&aegis, 4 * HOUR).await;
+    let books = tenant(&aegis).attainment(id, at(Duration::ZERO), at(4 * HOUR)).await.unwrap();
+    let known = books.as_known;
+    assert_eq!(known.share.counted, 4 * HOUR);
+    assert!(known.unprotected >= HOUR && known.unprotected < HOUR + 2 * MINUTE, "{known:?}");
+    assert_eq!((known.worst_exposure, known.violations.count), (None, 1));
+    assert_eq!(known.share.compliant + known.unprotected, 4 * HOUR);
+    assert_eq!(books.restated, known);
+    let error = tenant(&aegis).attainment(id, at(HOUR), at(HOUR)).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidInput);
+}
+
+#[tokio::test]
+async fn time_in_which_a_policy_was_off_counts_in_the_raw_share_alone() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    let enabled = |enabled| {
+        let mut change = PolicyChange::default();
+        change.enabled = Some(enabled);
+        change
+    };
+    tenant(&aegis).update_policy(id, enabled(false)).await.unwrap();
+    world.run(&aegis, HOUR).await;
+    tenant(&aegis).update_policy(id, enabled(true)).await.unwrap();
+    world.run(&aegis, HOUR / 2).await;
+    let known = tenant(&aegis).attainment(id, START, at(2 * HOUR)).await.unwrap().as_known;
+    assert_eq!((known.share.counted, known.raw.counted), (HOUR / 2, HOUR + HOUR / 2));
+}
+
+#[tokio::test]
+async fn the_rto_rests_on_the_best_evidence_and_unknown_is_not_met() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("hourly", 3600);
+    new.rto = Some(Rto(HOUR));
+    let me = tenant(&aegis);
+    me.create_policy(new).await.unwrap();
+    let policy = only(&aegis).await;
+    assert_eq!((policy.rto_status(), policy.rto_compliant()), (RtoStatus::Unknown, false));
+    assert!(policy.issue.unwrap().contains("is unknown"));
+    world.run(&aegis, HOUR + 10 * MINUTE).await;
+    let weak = only(&aegis).await;
+    assert_eq!(weak.rto.unwrap().estimate.unwrap().basis, RtoBasis::BackupThroughput);
+    assert_eq!(weak.rto_status(), RtoStatus::AtRisk, "how fast backups are made proves no restore");
+    world.driver.remove(&RestoreTarget::Namespace(namespace("app")), "a.txt");
+    let plan = me.create_plan(NewPlan::new(name("recover"), records(&aegis).await[0])).await.unwrap().plan.id;
+    me.execute_plan(plan, Execute::Confirmed).await.unwrap();
+    world.run(&aegis, 5 * MINUTE).await;
+    let proven = only(&aegis).await;
+    let verdict = proven.rto.unwrap();
+    assert_eq!(verdict.estimate.unwrap().basis, RtoBasis::SamePolicy);
+    assert_eq!((verdict.status, proven.is_compliant), (RtoStatus::Met, true));
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_keep_its_rpo_is_saved_with_a_warning() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("daily", 24 * 3600);
+    new.rpo = Some(Rpo(HOUR));
+    let view = tenant(&aegis).create_policy(new).await.unwrap();
+    assert!(view.warnings.iter().any(|warning| warning.code == LintCode::SlotGapExceedsRpo));
+    let mut often = PolicyChange::default();
+    often.schedule = Some(every(1800));
+    let view = tenant(&aegis).update_policy(view.policy.id, often).await.unwrap();
+    assert_eq!(view.warnings, []);
+}
+
+#[tokio::test]
+async fn a_policy_that_could_never_run_is_refused() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("never", 3600);
+    new.schedule_options.blackout = vec![aegis_core::model::BlackoutWindow::Once {
+        from: Timestamp::from_seconds(0),
+        until: Timestamp::from_seconds(4_000_000_000),
+    }];
+    let error = tenant(&aegis).create_policy(new).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidInput);
+    assert!(error.to_string().contains("blackout"), "{error}");
+}
+
+#[tokio::test]
+async fn a_slot_that_was_due_before_an_edit_runs_under_the_old_schedule() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    aegis.pass().await;
+    world.clock.advance(HOUR + Duration::from_secs(5));
+    let mut slower = PolicyChange::default();
+    slower.schedule = Some(every(2 * 3600));
+    let state = tenant(&aegis).update_policy(id, slower).await.unwrap().state.unwrap();
+    assert!(state.last_job.is_some());
+    let slots = tenant(&aegis).slots(id, 10).await.unwrap();
+    assert!(matches!(slots[0].outcome, SlotOutcome::Ran { .. }), "{slots:?}");
+    world.run(&aegis, 5 * MINUTE).await;
+    let jobs = tenant(&aegis).jobs(JobQuery::new(Scope::Everyone)).await.unwrap().items;
+    assert_eq!(jobs.iter().map(|job| job.status).collect::<Vec<_>>(), [JobStatus::Completed]);
+}
+
+#[tokio::test]
+async fn enabling_skips_the_slots_that_came_while_it_was_off() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("hourly", 3600);
+    new.enabled = false;
+    let id = tenant(&aegis).create_policy(new).await.unwrap().policy.id;
+    world.clock.advance(3 * HOUR);
+    let mut on = PolicyChange::default();
+    on.enabled = Some(true);
+    tenant(&aegis).update_policy(id, on).await.unwrap();
+    let slots = tenant(&aegis).slots(id, 10).await.unwrap();
+    let skipped = SlotOutcome::Skipped { reason: SkipReason::Disabled };
+    assert!(slots.iter().all(|slot| slot.outcome == skipped), "{slots:?}");
+    assert_eq!(slots.iter().map(|slot| slot.count).sum::<u64>(), 3);
+}
+
+#[tokio::test]
+async fn a_manual_backup_of_less_does_not_count() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("both", 3600);
+    new.namespaces = NamespaceSelection::only([namespace("app"), namespace("db")]).unwrap();
+    new.rpo = Some(Rpo(HOUR));
+    tenant(&aegis).create_policy(new).await.unwrap();
+    let job = tenant(&aegis).create_job(new_job("app alone")).await.unwrap();
+    world.end(&aegis, job.job.id).await;
+    assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Unknown);
+}
