@@ -27,7 +27,7 @@ pub(crate) fn inventory(location: &Location, request: &InventoryRequest) -> Resu
     let visible =
         found.iter().filter(|found| Marks::of(found).is_none_or(|marks| marks.tenant == request.tenant));
     let mut items: Vec<_> = visible.map(item).collect();
-    items.sort_by(|a, b| order(a).cmp(&order(b)));
+    items.sort_by_key(order);
     if let Some(after) = &request.after {
         items.retain(|item| order(item) > *after);
     }

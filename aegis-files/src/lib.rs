@@ -52,4 +52,5 @@ mod verify;
 
 pub use driver::{FilesDriver, FilesDriverBuilder};
 pub use fileset::FileSet;
+pub use prune::Pruned;
 pub use secret::PasswordSource;

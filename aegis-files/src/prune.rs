@@ -31,7 +31,7 @@ const INTERVAL: Duration = Duration::from_secs(3600);
 
 /// What became of a prune.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pruned {
+pub enum Pruned {
     /// It was done: marked, and what was marked long enough ago removed.
     Done,
     /// Not now: a backup runs, or someone else prunes.

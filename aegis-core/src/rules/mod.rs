@@ -1,6 +1,7 @@
 //! The rules: pure functions of values and the present instant.
 
 mod blackout;
+pub mod coverage;
 pub mod exposure;
 pub mod health;
 mod lint;

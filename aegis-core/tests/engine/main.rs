@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod compliance;
+mod coverage;
 mod jobs;
 mod leases;
 mod log;

@@ -35,7 +35,14 @@ enum State {
 #[derive(Debug)]
 pub(super) enum End {
     Deferred { until: Timestamp, reason: String },
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
+}
+
+impl End {
+    /// It is over.
+    pub(super) fn ended(outcome: Outcome) -> Self {
+        Self::Outcome(Box::new(outcome))
+    }
 }
 
 impl Job {
@@ -104,7 +111,7 @@ impl Jobs {
     pub(super) fn end(&self, id: OperationId, job: &Job, end: End) {
         *lock(&job.state) = match end {
             End::Deferred { until, reason } => State::Deferred { until, reason },
-            End::Outcome(outcome) => State::Ended(Box::new(outcome)),
+            End::Outcome(outcome) => State::Ended(outcome),
         };
         let mut known = lock(&self.known);
         known.ended.push_back(id);

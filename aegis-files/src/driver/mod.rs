@@ -19,8 +19,8 @@ use futures::stream::BoxStream;
 use tokio::{runtime::Handle, sync::broadcast};
 
 use crate::{
-    browse, control::Stop, fileset::FileSet, inventory, operations::Operations, repository::Location,
-    restore::target,
+    browse, control::Stop, fileset::FileSet, inventory, operations::Operations, prune, prune::Pruned,
+    repository::Location, restore::target,
 };
 use config::ConfiguredStorage;
 pub use config::FilesDriverBuilder;
@@ -67,6 +67,20 @@ impl FilesDriver {
     /// Starts to make a driver that tells time by `clock`.
     pub fn builder(clock: Arc<dyn Clock>) -> FilesDriverBuilder {
         FilesDriverBuilder::new(clock)
+    }
+
+    /// Removes from the repository in `location` what no record needs any more.
+    ///
+    /// Done by itself after deletions, at most once an hour. In two phases: what is needed no more
+    /// is marked, and removed by a prune that comes later than the longest permitted job and a day.
+    /// Safe beside backups of any process that works through this driver; idempotent. Not cancel
+    /// safe: dropped, it goes on in the background.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a location that is not configured, and those of opening the repository.
+    pub async fn prune(&self, location: &StorageUri) -> Result<Pruned, DriverError> {
+        let (location, longest) = (self.0.location(location)?, self.0.longest_job);
+        blocking(location, move |location| prune::prune(location, longest, &Arc::default())).await
     }
 }
 

@@ -40,7 +40,11 @@ impl Inner {
             ))
         });
         let now = self.clock.now();
-        let end = ended.unwrap_or_else(|stop| End::Outcome(stopped(stop, now)));
+        let end = ended.unwrap_or_else(|stop| {
+            // Whatever broke first, it was because it was asked to.
+            let stop = if control.is_cancelled() { Stop::Cancelled } else { stop };
+            End::ended(stopped(stop, now))
+        });
         if let Work::Backup(_) | Work::Restore(_) = &operation.work {
             let operations = Operations::new(Arc::clone(&location.storage));
             if let Err(error) = location.runtime.block_on(operations.end(operation.id)) {
@@ -61,7 +65,7 @@ impl Inner {
                 let namespaces = self.sets(&work.namespaces)?;
                 let base = work.base.as_ref().map(|base| base.handle.clone());
                 let plan = BackupPlan { namespaces, kind: work.kind, base, never: Arc::clone(&self.never) };
-                Ok(End::Outcome(backed_up(back_up(location, operation, plan, control)?)))
+                Ok(End::ended(backed_up(back_up(location, operation, plan, control)?)))
             }
             Work::Restore(work) => {
                 let restored =
@@ -73,7 +77,7 @@ impl Inner {
                 } else {
                     EndStatus::PartiallyFailed
                 };
-                Ok(End::Outcome(Outcome {
+                Ok(End::ended(Outcome {
                     status,
                     ended_at: self.clock.now(),
                     warnings: restored.warnings,
@@ -82,13 +86,13 @@ impl Inner {
                     result: WorkResult::Restore(restored.result),
                 }))
             }
-            Work::Verify(work) => Ok(End::Outcome(self.verify(operation, location, work, control)?)),
+            Work::Verify(work) => Ok(End::ended(self.verify(operation, location, work, control)?)),
             Work::Delete(work) => {
                 match delete(location, &work.record.handle, work.record.operation, control)? {
                     Deleted::Deferred { until, reason } => Ok(End::Deferred { until, reason }),
                     Deleted::Gone => {
                         let pruned = prune::after_deletion(location, self.longest_job, control);
-                        Ok(End::Outcome(deleted(self.clock.now(), pruned)))
+                        Ok(End::ended(deleted(self.clock.now(), pruned)))
                     }
                 }
             }

@@ -66,7 +66,7 @@ pub(crate) fn storage(action: &str, error: &Arc<ObjectStorageError>) -> DriverEr
 
 /// rustic failed while we tried to `action`.
 pub(crate) fn rustic(action: &str, error: Box<RusticError>) -> DriverError {
-    if let Some(shared) = find_storage(&*error) {
+    if let Some(shared) = find_storage(&error) {
         return storage(action, &shared.0);
     }
     if error.is_incorrect_password() {

@@ -70,8 +70,7 @@ pub(crate) fn has_metadata(stat: &Stat, metadata: &Metadata, with_mode: bool) ->
         || meta::permissions(metadata).is_none_or(|mode| mode == Mode::from_raw_mode(stat.st_mode & 0o7777));
     let times = metadata.mtime.is_none_or(|mtime| {
         let expected = meta::timespec(mtime);
-        (expected.tv_sec, u64::try_from(expected.tv_nsec).ok())
-            == (stat.st_mtime, u64::try_from(stat.st_mtime_nsec).ok())
+        (expected.tv_sec, u64::try_from(expected.tv_nsec).ok()) == (stat.st_mtime, Some(stat.st_mtime_nsec))
     });
     let owner = !meta::restores_owners()
         || (metadata.uid.is_none_or(|uid| uid == stat.st_uid)

@@ -133,16 +133,19 @@ impl Traverse<'_> {
             }
             Err(cause) => return Err(fail(trusted, cause)),
         };
-        visit.free(place.free());
         for name in names {
             let path = place.path_of(name);
             let next = match place.look(name).map_err(|cause| fail(&path, cause))? {
-                None if !visit.writes() => return Ok(None),
+                None if !visit.writes() => {
+                    visit.free(place.free());
+                    return Ok(None);
+                }
                 None => place.make(name, None).and_then(|made| open_to_us(&made).map(|()| made)),
                 Some(_) => place.enter(name, None),
             };
             place = Arc::new(next.map_err(|cause| fail(&path, cause))?);
         }
+        visit.free(place.free());
         Ok(Some(place))
     }
 

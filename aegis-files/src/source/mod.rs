@@ -3,6 +3,8 @@
 
 mod node;
 mod open;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::{

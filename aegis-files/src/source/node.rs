@@ -17,7 +17,7 @@ use rustic_core::{
 };
 use rustix::{
     buffer::spare_capacity,
-    fs::{lgetxattr, llistxattr},
+    fs::{lgetxattr, lgetxattr_query, llistxattr, llistxattr_query},
     io::Errno,
 };
 use serde::de::DeserializeOwned;
@@ -123,11 +123,17 @@ fn attributes<A: DeserializeOwned>(path: &Path, tally: &Tally) -> Vec<A> {
         }
     };
     let to_json = |(name, value)| json!({"name": name, "value": BASE64.encode::<Vec<u8>>(value)});
-    attributes.into_iter().map(to_json).filter_map(|json| serde_json::from_value(json).ok()).collect()
+    let (read, refused): (Vec<_>, Vec<_>) =
+        attributes.into_iter().map(to_json).map(serde_json::from_value).partition(Result::is_ok);
+    if let Some(Err(error)) = refused.into_iter().next() {
+        let cause = format!("extended attributes could not be stored: {error}");
+        tally.warnings.add(&cause, path.display().to_string(), "the entry itself is backed up");
+    }
+    read.into_iter().flatten().collect()
 }
 
 fn read_attributes(path: &Path) -> rustix::io::Result<Vec<Attribute>> {
-    let size = llistxattr(path, &mut [0_u8; 0])?;
+    let size = llistxattr_query(path)?;
     if size == 0 {
         return Ok(Vec::new());
     }
@@ -139,8 +145,43 @@ fn read_attributes(path: &Path) -> rustix::io::Result<Vec<Attribute>> {
 }
 
 fn read_attribute(path: &Path, name: &CStr) -> rustix::io::Result<Attribute> {
-    let size = lgetxattr(path, name, &mut [0_u8; 0])?;
+    let size = lgetxattr_query(path, name)?;
     let mut value = Vec::with_capacity(size + 1);
     lgetxattr(path, name, spare_capacity(&mut value))?;
     Ok((name.to_string_lossy().into_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn modes_are_written_as_go_writes_them() {
+        assert_eq!(go_mode(0o100_644), 0o644);
+        assert_eq!(go_mode(0o040_755), 1 << 31 | 0o755);
+        assert_eq!(go_mode(0o104_751), 1 << 23 | 0o751);
+        assert_eq!(go_mode(0o041_777), 1 << 31 | 1 << 20 | 0o777);
+    }
+
+    #[test]
+    fn attributes_are_read_of_the_entry_itself_and_not_through_links() {
+        let temp = tempfile::tempdir().unwrap();
+        let (file, link) = (temp.path().join("file"), temp.path().join("link"));
+        fs::write(&file, "x").unwrap();
+        symlink(&file, &link).unwrap();
+        if rustix::fs::setxattr(&file, "user.aegis", b"\x00\xff", rustix::fs::XattrFlags::empty()).is_err() {
+            return aegis_core::testing::skip("aegis-files attributes", "the file system keeps none");
+        }
+        let tally = Tally::default();
+        let read: Vec<serde_json::Value> = attributes(&file, &tally);
+        assert_eq!(read, [json!({"name": "user.aegis", "value": "AP8="})]);
+        assert_eq!(attributes::<serde_json::Value>(&link, &tally), [] as [serde_json::Value; 0]);
+        assert!(
+            node_metadata(&file, &fs::symlink_metadata(&file).unwrap(), &tally).extended_attributes.len()
+                == 1
+        );
+        assert!(tally.warnings.is_empty(), "{:?}", tally.warnings);
+    }
 }

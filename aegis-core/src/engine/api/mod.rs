@@ -2,6 +2,7 @@
 
 mod assess;
 mod compliance;
+mod coverage;
 mod events;
 mod jobs;
 mod plans;
@@ -12,6 +13,7 @@ mod retention;
 mod tenant;
 
 pub use compliance::{Compliance, ComplianceStatus, PolicyAttainment, PolicyCompliance};
+pub use coverage::{ClusterCoverage, Coverage};
 pub use jobs::{JobView, NewJob};
 pub use plans::{Execute, Executed, ExecutionView, NewPlan, PlanView};
 pub use policies::{NewPolicy, PolicyChange, PolicyView};

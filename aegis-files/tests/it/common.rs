@@ -1,7 +1,5 @@
 //! A driver with a small machine around it: directories to protect, a place to restore to, storage.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -92,15 +90,11 @@ impl Bench {
     }
 
     pub fn backup_of(&self, kind: BackupKind, namespaces: &[&str]) -> Operation {
-        operation(Work::Backup(BackupWork {
-            namespaces: namespaces.iter().map(|text| name(text)).collect(),
-            include_volumes: false,
-            location: self.storage.uri().clone(),
-            kind,
-            base: None,
-            keep_at_least: Duration::from_secs(86_400),
-            labels: Labels::default(),
-        }))
+        let mut operation = backup_to(&self.storage, kind);
+        if let Work::Backup(work) = &mut operation.work {
+            work.namespaces = namespaces.iter().map(|text| name(text)).collect();
+        }
+        operation
     }
 
     pub async fn run(&self, operation: &Operation) -> Outcome {
@@ -194,13 +188,31 @@ pub fn operation(work: Work) -> Operation {
     }
 }
 
+/// A backup of `docs`.
+pub fn backup_to(storage: &Arc<dyn ObjectStorage>, kind: BackupKind) -> Operation {
+    operation(Work::Backup(BackupWork {
+        namespaces: vec![name("docs")],
+        include_volumes: false,
+        location: storage.uri().clone(),
+        kind,
+        base: None,
+        keep_at_least: Duration::from_secs(86_400),
+        labels: Labels::default(),
+    }))
+}
+
 /// Starts `operation` and waits for its end.
 pub async fn run(driver: &FilesDriver, operation: &Operation) -> Result<Outcome, DriverError> {
-    let mut hints = driver.hints();
     driver.start(operation).await?;
+    Ok(end_of(driver, operation).await)
+}
+
+/// Waits for the end of what was started.
+pub async fn end_of(driver: &FilesDriver, operation: &Operation) -> Outcome {
     loop {
-        match driver.observe(operation).await? {
-            Observation::Ended(outcome) => return Ok(*outcome),
+        let mut hints = driver.hints();
+        match driver.observe(operation).await.unwrap() {
+            Observation::Ended(outcome) => return *outcome,
             Observation::Running(_) => while hints.next().await.is_some_and(|id| id != operation.id) {},
             other => panic!("what was started is {other:?}"),
         }

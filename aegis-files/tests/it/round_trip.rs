@@ -1,7 +1,5 @@
 //! What goes in comes out.
 
-mod common;
-
 use std::{
     ffi::OsStr,
     fs,
@@ -12,14 +10,14 @@ use std::{
     path::Path,
 };
 
+use crate::common::{self, Bench, elsewhere, in_place, name, restored};
 use aegis_core::{
     model::{BackupKind, ExistingResourcePolicy, RestoreTarget, VerificationLevel},
     seams::{BackupDriver, EndStatus, Observation},
 };
-use common::{Bench, elsewhere, in_place, name, restored};
 
 /// Kind, mode, modification time, owner, and content or target of all that is below `root`.
-fn portrait(root: &Path) -> Vec<String> {
+pub fn portrait(root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(path) = open.pop() {
@@ -48,7 +46,7 @@ fn portrait(root: &Path) -> Vec<String> {
     lines
 }
 
-fn furnish(bench: &Bench) {
+pub fn furnish(bench: &Bench) {
     bench.write("a/one.txt", "first");
     bench.write("a/empty", "");
     bench.write("b/big", (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());

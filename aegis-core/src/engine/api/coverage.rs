@@ -1,0 +1,132 @@
+//! What of a cluster is protected, and what is not.
+
+use std::collections::BTreeSet;
+
+use super::Tenant;
+use crate::{
+    engine::EngineError,
+    model::{BackupRecord, ClusterName, NamespaceName, Policy, RecordState, Timestamp, Versioned},
+    rules::coverage::{CoverageInput, NamespaceCoverage, coverage_facts, coverage_of},
+    rules::health::CoverageFacts,
+    seams::{Cursor, PolicyQuery, RecordQuery, Window, report},
+};
+
+/// How many records one read brings.
+const BATCH: usize = 64;
+
+/// What of a cluster is protected, at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterCoverage {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The instant.
+    pub at: Timestamp,
+    /// What is known.
+    pub coverage: Coverage,
+}
+
+/// Whether it is known what a cluster holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// The cluster's driver listed its namespaces: each with what is true of it, by name.
+    Known(Vec<(NamespaceName, NamespaceCoverage)>),
+    /// The driver could not list them, which is not the same as nothing to protect.
+    Unknown {
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+impl Coverage {
+    /// As the health score counts it.
+    #[must_use]
+    pub fn facts(&self) -> CoverageFacts {
+        match self {
+            Self::Known(namespaces) => coverage_facts(namespaces.iter().map(|(_, coverage)| coverage)),
+            Self::Unknown { .. } => CoverageFacts::Unknown,
+        }
+    }
+}
+
+impl Tenant {
+    /// Which namespaces that exist in a cluster the tenant's policies protect, which they leave out
+    /// on purpose, and which nobody looks after, each with the reason. Changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the tenant has no such cluster. A driver that can't list its namespaces is
+    /// an answer: [`Coverage::Unknown`].
+    pub async fn coverage(&self, cluster: &ClusterName) -> Result<ClusterCoverage, EngineError> {
+        let served = self.core.cluster_of(&self.tenant, cluster)?;
+        let at = self.core.clock.now();
+        let coverage = match served.driver.namespaces().await {
+            Ok(namespaces) => Coverage::Known(self.judge_coverage(cluster, namespaces).await?),
+            Err(error) => Coverage::Unknown { reason: report(&error).to_string() },
+        };
+        Ok(ClusterCoverage { cluster: cluster.clone(), at, coverage })
+    }
+
+    async fn judge_coverage(
+        &self,
+        cluster: &ClusterName,
+        namespaces: Vec<NamespaceName>,
+    ) -> Result<Vec<(NamespaceName, NamespaceCoverage)>, EngineError> {
+        let mut query = PolicyQuery::new(self.scope());
+        query.cluster = Some(cluster.clone());
+        let policies = self.core.store.policies(&query).await?.items;
+        let mut recoverable = Vec::with_capacity(policies.len());
+        for policy in &policies {
+            recoverable.push(self.recoverable(policy, &namespaces).await?);
+        }
+        let inputs: Vec<_> = policies
+            .iter()
+            .zip(&recoverable)
+            .map(|(policy, recoverable)| CoverageInput { policy, recoverable })
+            .collect();
+        let judged = namespaces.into_iter().map(|name| {
+            let coverage = coverage_of(&name, &inputs);
+            (name, coverage)
+        });
+        Ok(judged.collect())
+    }
+
+    /// Which of `namespaces` a policy can bring back. Reads its records from the newest on, until
+    /// each namespace that it selects was found: one, as a rule.
+    async fn recoverable(
+        &self,
+        policy: &Policy,
+        namespaces: &[NamespaceName],
+    ) -> Result<BTreeSet<NamespaceName>, EngineError> {
+        let mut found = BTreeSet::new();
+        let mut wanted: BTreeSet<&NamespaceName> =
+            namespaces.iter().filter(|name| policy.enabled && policy.namespaces.matches(name)).collect();
+        let mut query = RecordQuery::new(self.scope()).with_window(Window::first(BATCH));
+        query.policy = Some(policy.id);
+        query.states = vec![RecordState::Available, RecordState::Expired];
+        while !wanted.is_empty() {
+            let records = self.core.store.records(&query).await?.items;
+            let Some(last) = records.last() else { break };
+            query.window.after = Some(Cursor { at: last.created_at, id: last.id.as_uuid() });
+            for record in &records {
+                if self.counts_for(policy, record, &wanted).await? {
+                    wanted.retain(|name| !record.namespaces.contains(name));
+                    found.extend(record.namespaces.iter().cloned());
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a record can bring back something that is wanted, by itself and by the policy's word.
+    async fn counts_for(
+        &self,
+        policy: &Policy,
+        record: &Versioned<BackupRecord>,
+        wanted: &BTreeSet<&NamespaceName>,
+    ) -> Result<bool, EngineError> {
+        let counts = record.cluster == policy.cluster
+            && record.made_during.is_none()
+            && (!record.partial || policy.count_partial)
+            && record.namespaces.iter().any(|name| wanted.contains(name));
+        Ok(counts && self.is_restorable(record).await?)
+    }
+}

@@ -1,0 +1,78 @@
+//! What of a cluster is protected.
+
+use std::time::Duration;
+
+use aegis_core::{
+    engine::{Coverage, PolicyChange},
+    model::{NamespaceName, NamespaceSelection},
+    rules::health::CoverageFacts,
+    seams::ErrorClass,
+    testing::ScriptedDriver,
+};
+
+use crate::world::{World, local, namespace, new_policy, tenant};
+
+async fn coverage(aegis: &aegis_core::engine::Aegis) -> Vec<(NamespaceName, String)> {
+    let Coverage::Known(namespaces) = tenant(aegis).coverage(&local()).await.unwrap().coverage else {
+        panic!("the driver lists its namespaces");
+    };
+    namespaces.into_iter().map(|(name, coverage)| (name, coverage.to_string())).collect()
+}
+
+fn of<'a>(coverage: &'a [(NamespaceName, String)], name: &str) -> &'a str {
+    &coverage.iter().find(|(known, _)| *known == namespace(name)).unwrap().1
+}
+
+#[tokio::test]
+async fn a_namespace_is_protected_from_its_first_usable_backup_on() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy;
+    let before = coverage(&aegis).await;
+    assert!(of(&before, "app").starts_with("unprotected: `hourly` has no usable backup"), "{before:?}");
+    assert!(of(&before, "db").starts_with("unprotected: no policy selects it"), "{before:?}");
+    world.run(&aegis, Duration::from_secs(3600 + 300)).await;
+    assert_eq!(of(&coverage(&aegis).await, "app"), "protected by `hourly`");
+    let facts = me.coverage(&local()).await.unwrap().coverage.facts();
+    assert_eq!(facts, CoverageFacts::Known { protected: 1, discovered: 2 });
+    let mut off = PolicyChange::default();
+    off.enabled = Some(false);
+    me.update_policy(policy.id, off).await.unwrap();
+    assert!(of(&coverage(&aegis).await, "app").starts_with("unprotected: only `hourly` would"));
+}
+
+#[tokio::test]
+async fn a_namespace_that_came_after_the_last_backup_is_not_protected_yet() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("all", 3600);
+    new.namespaces = NamespaceSelection::new(["*"], ["db"]).unwrap();
+    tenant(&aegis).create_policy(new).await.unwrap();
+    world.run(&aegis, Duration::from_secs(3600 + 300)).await;
+    let _: ScriptedDriver = world.driver.clone().with_namespace(namespace("new"), [("a", "b")]);
+    let now = coverage(&aegis).await;
+    assert_eq!(of(&now, "app"), "protected by `all`");
+    assert_eq!(of(&now, "db"), "excluded by the pattern `db` of policy `all`");
+    assert!(of(&now, "new").starts_with("unprotected: `all` has no usable backup of it"), "{now:?}");
+}
+
+#[tokio::test]
+async fn what_the_driver_can_not_list_is_unknown_and_not_uncovered() {
+    let world = World::new();
+    let aegis = world.engine();
+    world.driver.cut_off();
+    let coverage = tenant(&aegis).coverage(&local()).await.unwrap().coverage;
+    assert_eq!(coverage.facts(), CoverageFacts::Unknown);
+    let Coverage::Unknown { reason } = coverage else { panic!("nothing is known") };
+    assert!(reason.contains("cut off"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_coverage_of_a_cluster_that_is_not_the_tenants_is_refused() {
+    let world = World::new();
+    let aegis = world.engine();
+    let other = aegis_core::model::ClusterName::new("elsewhere").unwrap();
+    let error = tenant(&aegis).coverage(&other).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidInput);
+}

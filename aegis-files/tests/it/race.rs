@@ -1,0 +1,116 @@
+//! Removing data beside a backup, in two processes: rustic takes no locks, so ours must hold.
+
+use std::{fs, sync::Arc};
+
+use aegis_core::{
+    model::{BackupKind, VerificationLevel},
+    seams::{BackupDriver, EndStatus, ErrorClass, Observation, Operation, WorkResult},
+};
+use aegis_files::Pruned;
+
+use crate::{
+    child,
+    common::{self, Bench, builder, run},
+    faults::gated_by_files,
+    gate::wait_for,
+    round_trip::furnish,
+};
+
+/// The backup has read the index and counts on data that only a record which is deleted meanwhile
+/// still needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_beside_a_backup_of_another_process_steps_back() {
+    let bench = Bench::new();
+    furnish(&bench);
+    let (first, ..) = bench.back_up(BackupKind::Full).await;
+    bench.write("new", "so that there is something to write");
+
+    let mut process = child::start(&[], "race::child_backs_up_slowly", bench.temp.path());
+    wait_for(&bench.path("reached")).await;
+    assert_eq!(bench.delete(&first).await.status, EndStatus::Completed);
+    let pruned = bench.driver.prune(bench.storage.uri()).await.unwrap();
+    assert_eq!(pruned, Pruned::Busy, "a backup runs");
+    fs::write(bench.path("go"), "").unwrap();
+    assert!(process.wait().unwrap().success());
+
+    let operation = told_by_child(&bench);
+    let Observation::Ended(outcome) = bench.driver.observe(&operation).await.unwrap() else {
+        panic!("the child's backup has ended")
+    };
+    let WorkResult::Backup(made) = &outcome.result else { panic!("{outcome:?}") };
+    let second = bench.record(&operation, made);
+    assert_eq!(bench.driver.prune(bench.storage.uri()).await.unwrap(), Pruned::Done);
+    let (verdict, outcome) = bench.verify(&second, VerificationLevel::Restored).await;
+    assert_eq!(verdict.passed, Some(VerificationLevel::Restored), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by a_prune_beside_a_backup_of_another_process_steps_back"]
+async fn child_backs_up_slowly() {
+    let home = child::home();
+    let storage = gated_by_files(&home, "repository/data/");
+    let driver = builder(&home).storage(Arc::clone(&storage), common::password()).build().unwrap();
+    let operation = common::backup_to(&storage, BackupKind::Incremental);
+    fs::write(home.join("operation"), operation.id.to_string()).unwrap();
+    let outcome = run(&driver, &operation).await.unwrap();
+    assert_eq!(outcome.status, EndStatus::Completed, "{outcome:?}");
+}
+
+/// The prune has begun and is about to write its index when the backup would begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_beside_a_prune_of_another_process_steps_back() {
+    let bench = Bench::new();
+    furnish(&bench);
+    let (first, ..) = bench.back_up(BackupKind::Full).await;
+    fs::remove_file(bench.docs().join("b/big")).unwrap();
+    let (second, ..) = bench.back_up(BackupKind::Full).await;
+    fs::create_dir_all(bench.path("store/locks")).unwrap();
+    let now = aegis_core::seams::Clock::now(&aegis_core::engine::SystemClock::new()).as_micros();
+    fs::write(bench.path("store/locks/pruned"), now.to_string()).unwrap();
+    assert_eq!(bench.delete(&first).await.status, EndStatus::Completed);
+
+    let mut process = child::start(&[], "race::child_prunes_slowly", bench.temp.path());
+    wait_for(&bench.path("reached")).await;
+    let operation = bench.backup_of(BackupKind::Full, &["docs"]);
+    let error = bench.driver.start(&operation).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
+    assert_eq!(bench.driver.observe(&operation).await.unwrap(), Observation::Absent);
+    fs::write(bench.path("go"), "").unwrap();
+    assert!(process.wait().unwrap().success());
+
+    assert_eq!(bench.run(&operation).await.status, EndStatus::Completed, "now it may");
+    let (verdict, outcome) = bench.verify(&second, VerificationLevel::Restored).await;
+    assert_eq!(verdict.passed, Some(VerificationLevel::Restored), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by a_backup_beside_a_prune_of_another_process_steps_back"]
+async fn child_prunes_slowly() {
+    let home = child::home();
+    let storage = gated_by_files(&home, "repository/index/");
+    let driver = builder(&home).storage(Arc::clone(&storage), common::password()).build().unwrap();
+    assert_eq!(driver.prune(storage.uri()).await.unwrap(), Pruned::Done);
+}
+
+/// Whatever happens, a first prune removes no data: it only marks, and what is needed again comes
+/// back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_marks_first_and_removes_no_pack_for_a_day() {
+    let bench = Bench::new();
+    furnish(&bench);
+    let (first, ..) = bench.back_up(BackupKind::Full).await;
+    let packs = crate::damage::packs(&bench);
+    bench.delete(&first).await;
+    for _ in 0..2 {
+        bench.driver.prune(bench.storage.uri()).await.unwrap();
+    }
+    assert!(packs.iter().all(|pack| pack.exists()));
+    let (second, ..) = bench.back_up(BackupKind::Full).await;
+    let (verdict, outcome) = bench.verify(&second, VerificationLevel::Restored).await;
+    assert_eq!(verdict.passed, Some(VerificationLevel::Restored), "{outcome:?}");
+}
+
+fn told_by_child(bench: &Bench) -> Operation {
+    let id = fs::read_to_string(bench.path("operation")).unwrap().parse().unwrap();
+    Operation { id, ..bench.backup_of(BackupKind::Incremental, &["docs"]) }
+}
