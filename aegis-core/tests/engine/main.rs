@@ -3,6 +3,7 @@
 
 mod compliance;
 mod coverage;
+mod crashes;
 mod jobs;
 mod leases;
 mod log;
