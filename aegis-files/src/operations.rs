@@ -104,8 +104,12 @@ impl Operations {
         self.remove(&key(OUTCOMES, id)?).await
     }
 
-    /// The backups that began and have not been seen to end.
-    pub(crate) async fn running_backups(&self) -> Result<BTreeSet<OperationId>, DriverError> {
+    /// The backups that began after `since` and have not been seen to end. What began before that
+    /// has died unseen: no backup may take so long.
+    pub(crate) async fn running_backups(
+        &self,
+        since: Timestamp,
+    ) -> Result<BTreeSet<OperationId>, DriverError> {
         let prefix = object_key(RUNNING)?;
         let mut options = ListOptions { prefix: Some(prefix), ..ListOptions::default() };
         let mut running = BTreeSet::new();
@@ -116,7 +120,11 @@ impl Operations {
             for object in page.objects {
                 let Some(id) = id_of(&object.key) else { continue };
                 let beginning = self.read::<Beginning>(&object.key).await?;
-                if beginning.is_some_and(|beginning| beginning.kind == WorkKind::Backup.to_string()) {
+                let runs = |beginning: Beginning| {
+                    beginning.kind == WorkKind::Backup.to_string()
+                        && beginning.started_at_micros > since.as_micros()
+                };
+                if beginning.is_some_and(runs) {
                     running.insert(id);
                 }
             }

@@ -104,7 +104,8 @@ async fn prune_holding(
 /// Blocks.
 fn prune_alone(location: &Location, longest_job: Duration, control: &Arc<Control>) -> Result<Pruned, Stop> {
     let operations = Operations::new(Arc::clone(&location.storage));
-    if !location.runtime.block_on(operations.running_backups())?.is_empty() {
+    let since = location.clock.now().saturating_sub(longest_job);
+    if !location.runtime.block_on(operations.running_backups(since))?.is_empty() {
         return Ok(Pruned::Busy);
     }
     let session = Session::new(Arc::clone(control));

@@ -110,6 +110,22 @@ async fn a_prune_marks_first_and_removes_no_pack_for_a_day() {
     assert_eq!(verdict.passed, Some(VerificationLevel::Restored), "{outcome:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_died_unseen_keeps_a_prune_back_no_longer_than_a_backup_may_take() {
+    let bench = Bench::new();
+    furnish(&bench);
+    bench.back_up(BackupKind::Full).await;
+    let now = aegis_core::seams::Clock::now(&aegis_core::engine::SystemClock::new()).as_micros();
+    let day = 24 * 3_600_000_000_i64;
+    for (began, expect) in [(now - day / 2, Pruned::Busy), (now - 2 * day, Pruned::Done)] {
+        let note = format!(r#"{{"kind":"backup","started_at_micros":{began}}}"#);
+        let path = bench.path("store/operations/00000000-0000-0000-0000-000000000001.json");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, note).unwrap();
+        assert_eq!(bench.driver.prune(bench.storage.uri()).await.unwrap(), expect);
+    }
+}
+
 fn told_by_child(bench: &Bench) -> Operation {
     let id = fs::read_to_string(bench.path("operation")).unwrap().parse().unwrap();
     Operation { id, ..bench.backup_of(BackupKind::Incremental, &["docs"]) }
