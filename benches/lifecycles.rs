@@ -6,11 +6,9 @@
 //!
 //! `cargo bench --bench lifecycles --features testing -- [JOBS]`
 
-use std::{
-    num::NonZeroUsize,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+#![expect(clippy::clone_on_ref_ptr, reason = "`Arc::clone` would not let the clone become an `Arc<dyn …>`")]
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use aegis::{
     Aegis,
@@ -40,20 +38,25 @@ const REQUIRED: f64 = 20_000.0;
 /// The period of each policy, in seconds.
 const PERIOD: u32 = 60;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let asked = std::env::args().skip(1).find_map(|arg| arg.parse::<NonZeroUsize>().ok());
     let rounds = asked.map_or(JOBS, NonZeroUsize::get).div_ceil(POLICIES);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let per_second = runtime.block_on(run(rounds))?;
-    println!("{per_second:.0} job life cycles a second on one core (required: {REQUIRED:.0})");
+    println!("{per_second:.0} job life cycles per second of one core (required: {REQUIRED:.0})");
     // Without optimisation the figure says nothing.
     let optimised = !cfg!(debug_assertions);
     if optimised && per_second < REQUIRED { Err("too slow".into()) } else { Ok(()) }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+/// What this process has had of its one core, so that others on the machine do not count.
+fn core_time() -> Result<Duration, Failure> {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Ok(Duration::new(u64::try_from(spent.tv_sec)?, u32::try_from(spent.tv_nsec)?))
+}
+
 async fn run(rounds: usize) -> Result<f64, Failure> {
     let clock = ManualClock::starting_at(Timestamp::from_seconds(1_770_393_600));
     let aegis = engine(&clock)?;
@@ -62,12 +65,12 @@ async fn run(rounds: usize) -> Result<f64, Failure> {
         tenant.create_policy(policy(number)?).await?;
     }
     aegis.pass().await;
-    let start = Instant::now();
+    let start = core_time()?;
     for _ in 0..rounds {
         clock.advance(Duration::from_secs(PERIOD.into()));
         while aegis.pass().await.is_zero() {}
     }
-    let took = start.elapsed();
+    let took = core_time()?.saturating_sub(start);
     let jobs = rounds * POLICIES;
     check(&tenant, jobs).await?;
     Ok(f64::from(u32::try_from(jobs)?) / took.as_secs_f64())

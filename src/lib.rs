@@ -15,6 +15,35 @@
 //! | `testing` | no | `testing`: manual clock, scripted driver, storage in memory, faults, conformance suites |
 //!
 //! A service with a driver and a store of its own takes `default-features = false`.
+//!
+//! A whole engine in memory, backing up and telling time by hand:
+//!
+#![cfg_attr(all(feature = "memory", feature = "testing"), doc = "```")]
+#![cfg_attr(not(all(feature = "memory", feature = "testing")), doc = "```ignore")]
+//! use std::sync::Arc;
+//! use aegis::{Aegis, engine::NewJob, model::*, store::MemoryStore, testing::*};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Arc::new(ManualClock::starting_at("2026-03-01T00:00:00Z".parse()?));
+//! let driver = ScriptedDriver::new(clock.clone()).with_namespace("shop".parse()?, [("orders", "1;apples")]);
+//! let storage = MemoryObjectStorage::new("s3://example/backups/".parse()?, clock.clone());
+//! let aegis = Aegis::builder()
+//!     .store(Arc::new(MemoryStore::new(clock.clone())))
+//!     .clock(clock.clone())
+//!     .cluster("test", Arc::new(driver))
+//!     .storage(Arc::new(storage))
+//!     .build()?;
+//! let tenant = aegis.default_tenant()?;
+//! let job = NewJob::new("first".parse()?, "test".parse()?, NamespaceSelection::all());
+//! let job = tenant.create_job(job).await?.job.id;
+//! aegis.pass().await;
+//! clock.advance(ScriptedDriver::USUAL_DURATION);
+//! aegis.pass().await;
+//! assert_eq!(tenant.job(job).await?.job.status, JobStatus::Completed);
+//! # Ok(())
+//! # }
+//! ```
 
 pub use aegis_core::{
     engine::{self, Aegis},
@@ -37,3 +66,8 @@ pub use aegis_files as files;
 /// Object storages: a local folder, S3, GCS, Azure.
 #[cfg(feature = "files")]
 pub use aegis_object_store as storage;
+
+/// The README, whose example must run.
+#[cfg(all(doctest, feature = "memory", feature = "files"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -77,14 +77,20 @@ impl State {
 
 /// Checks that no entity is written twice.
 fn check_form(changeset: &Changeset) -> Result<(), StoreError> {
-    let mut seen = HashSet::with_capacity(changeset.changes.len());
-    match changeset
-        .changes
-        .iter()
-        .map(|change| change.write.entity().key())
-        .find(|key| seen.contains(key) || !seen.insert(key.clone()))
-    {
+    let keys: Vec<_> = changeset.changes.iter().map(|change| change.write.entity().key()).collect();
+    match written_twice(&keys) {
         None => Ok(()),
         Some(key) => Err(StoreError::Malformed { reason: format!("{key:?} is written twice") }),
     }
+}
+
+/// Most changesets are so small that looking at each pair is cheaper than hashing.
+fn written_twice(keys: &[EntityKey]) -> Option<&EntityKey> {
+    const FEW: usize = 8;
+    if keys.len() <= FEW {
+        let earlier = |(place, key): &(usize, &EntityKey)| keys.iter().take(*place).any(|other| other == *key);
+        return keys.iter().enumerate().find(earlier).map(|(_, key)| key);
+    }
+    let mut seen = HashSet::with_capacity(keys.len());
+    keys.iter().find(|key| !seen.insert(*key))
 }

@@ -1,6 +1,6 @@
 //! Which namespaces of a cluster: names, globs and excludes.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -14,8 +14,9 @@ const MAX_PATTERNS: usize = 1000;
 #[derive(Clone)]
 pub struct NamespacePattern {
     text: String,
-    /// `None` when the text has no wildcard, which is the common case and needs no matcher.
-    glob: Option<GlobMatcher>,
+    /// `None` when the text has no wildcard, which is the common case and needs no matcher. Shared,
+    /// since selections are copied from policy to job to record.
+    glob: Option<Arc<GlobMatcher>>,
 }
 
 /// Why a pattern or selection was refused.
@@ -51,7 +52,7 @@ impl NamespacePattern {
             return Err(SelectionError::Pattern);
         }
         let is_literal = NamespaceName::new(&text).is_ok();
-        let glob = if is_literal { None } else { Some(compile(&text)?) };
+        let glob = if is_literal { None } else { Some(Arc::new(compile(&text)?)) };
         Ok(Self { text, glob })
     }
 
@@ -167,7 +168,7 @@ impl NamespaceSelection {
     /// Every namespace.
     #[must_use]
     pub fn all() -> Self {
-        let star = NamespacePattern { text: "*".to_owned(), glob: compile("*").ok() };
+        let star = NamespacePattern { text: "*".to_owned(), glob: compile("*").ok().map(Arc::new) };
         Self { include: vec![star], exclude: Vec::new() }
     }
 

@@ -140,5 +140,6 @@ async fn read_manifest(storage: &dyn ObjectStorage, key: &ObjectKey) -> Result<M
 
 fn encode(manifest: &Manifest) -> Result<Bytes, EngineError> {
     let json = serde_json::to_vec(manifest).map_err(|error| EngineError::Internal(error.to_string()))?;
-    Ok(json.into())
+    // Without what it grew by too much: a storage in memory would keep that, too.
+    Ok(json.into_boxed_slice().into())
 }
