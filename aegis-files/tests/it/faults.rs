@@ -79,6 +79,9 @@ async fn excluded_names_and_the_storage_itself_are_left_out() {
 /// As root nothing is unreadable, unless root's powers over files are dropped.
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_files_are_counted_and_named_and_the_rest_is_backed_up() {
+    if let Some(home) = child::home() {
+        return child_backs_up_what_it_can_read(&home).await;
+    }
     let bench = Bench::new();
     furnish(&bench);
     for closed in ["a/closed", "closed-too"] {
@@ -93,17 +96,14 @@ async fn unreadable_files_are_counted_and_named_and_the_rest_is_backed_up() {
     if Command::new(drop_powers[0]).arg("--version").output().is_err() {
         return skip("aegis-files unreadable files", "there is no setpriv (util-linux)");
     }
-    let name = "faults::child_backs_up_what_it_can_read";
+    let name = "faults::unreadable_files_are_counted_and_named_and_the_rest_is_backed_up";
     let status = child::start(&drop_powers, name, bench.temp.path()).wait().unwrap();
     assert!(status.success(), "the child says what is wrong");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by unreadable_files_are_counted_and_named_and_the_rest_is_backed_up"]
-async fn child_backs_up_what_it_can_read() {
-    let home = child::home();
+async fn child_backs_up_what_it_can_read(home: &Path) {
     let storage = local(&home.join("store"));
-    let driver = builder(&home).storage(Arc::clone(&storage), common::password()).build().unwrap();
+    let driver = builder(home).storage(Arc::clone(&storage), common::password()).build().unwrap();
     let operation = common::backup_to(&storage, BackupKind::Full);
     let outcome = run(&driver, &operation).await.unwrap();
     assert_eq!(outcome.status, EndStatus::PartiallyFailed, "{outcome:?}");
@@ -252,9 +252,16 @@ async fn a_read_only_target_or_storage_is_forbidden_with_a_suggestion() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_whose_process_was_killed_is_lost_and_the_next_is_whole() {
+    if let Some(home) = child::home() {
+        return child_stops_before_its_snapshot(&home).await;
+    }
     let bench = Bench::new();
     furnish(&bench);
-    let mut process = child::start(&[], "faults::child_stops_before_its_snapshot", bench.temp.path());
+    let mut process = child::start(
+        &[],
+        "faults::a_backup_whose_process_was_killed_is_lost_and_the_next_is_whole",
+        bench.temp.path(),
+    );
     wait_for(&bench.path("reached")).await;
     process.kill().unwrap();
     process.wait().unwrap();
@@ -271,12 +278,9 @@ async fn a_backup_whose_process_was_killed_is_lost_and_the_next_is_whole() {
     assert_eq!(outcome.status, EndStatus::Completed, "{outcome:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by a_backup_whose_process_was_killed_is_lost_and_the_next_is_whole"]
-async fn child_stops_before_its_snapshot() {
-    let home = child::home();
-    let storage = gated_by_files(&home, "repository/index/");
-    let driver = builder(&home).storage(Arc::clone(&storage), common::password()).build().unwrap();
+async fn child_stops_before_its_snapshot(home: &Path) {
+    let storage = gated_by_files(home, "repository/index/");
+    let driver = builder(home).storage(Arc::clone(&storage), common::password()).build().unwrap();
     let operation = common::backup_to(&storage, BackupKind::Full);
     fs::write(home.join("operation"), operation.id.to_string()).unwrap();
     run(&driver, &operation).await.unwrap();

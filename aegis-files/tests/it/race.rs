@@ -1,6 +1,6 @@
 //! Removing data beside a backup, in two processes: rustic takes no locks, so ours must hold.
 
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use aegis_core::{
     model::{BackupKind, VerificationLevel},
@@ -20,12 +20,16 @@ use crate::{
 /// still needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prune_beside_a_backup_of_another_process_steps_back() {
+    if let Some(home) = child::home() {
+        return child_backs_up_slowly(&home).await;
+    }
     let bench = Bench::new();
     furnish(&bench);
     let (first, ..) = bench.back_up(BackupKind::Full).await;
     bench.write("new", "so that there is something to write");
 
-    let mut process = child::start(&[], "race::child_backs_up_slowly", bench.temp.path());
+    let mut process =
+        child::start(&[], "race::a_prune_beside_a_backup_of_another_process_steps_back", bench.temp.path());
     wait_for(&bench.path("reached")).await;
     assert_eq!(bench.delete(&first).await.status, EndStatus::Completed);
     let pruned = bench.driver.prune(bench.storage.uri()).await.unwrap();
@@ -44,12 +48,9 @@ async fn a_prune_beside_a_backup_of_another_process_steps_back() {
     assert_eq!(verdict.passed, Some(VerificationLevel::Restored), "{outcome:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by a_prune_beside_a_backup_of_another_process_steps_back"]
-async fn child_backs_up_slowly() {
-    let home = child::home();
-    let storage = gated_by_files(&home, "repository/data/");
-    let driver = builder(&home).storage(Arc::clone(&storage), common::password()).build().unwrap();
+async fn child_backs_up_slowly(home: &Path) {
+    let storage = gated_by_files(home, "repository/data/");
+    let driver = builder(home).storage(Arc::clone(&storage), common::password()).build().unwrap();
     let operation = common::backup_to(&storage, BackupKind::Incremental);
     fs::write(home.join("operation"), operation.id.to_string()).unwrap();
     let outcome = run(&driver, &operation).await.unwrap();
@@ -59,6 +60,9 @@ async fn child_backs_up_slowly() {
 /// The prune has begun and is about to write its index when the backup would begin.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_beside_a_prune_of_another_process_steps_back() {
+    if let Some(home) = child::home() {
+        return child_prunes_slowly(&home).await;
+    }
     let bench = Bench::new();
     furnish(&bench);
     let (first, ..) = bench.back_up(BackupKind::Full).await;
@@ -69,7 +73,8 @@ async fn a_backup_beside_a_prune_of_another_process_steps_back() {
     fs::write(bench.path("store/locks/pruned"), now.to_string()).unwrap();
     assert_eq!(bench.delete(&first).await.status, EndStatus::Completed);
 
-    let mut process = child::start(&[], "race::child_prunes_slowly", bench.temp.path());
+    let mut process =
+        child::start(&[], "race::a_backup_beside_a_prune_of_another_process_steps_back", bench.temp.path());
     wait_for(&bench.path("reached")).await;
     let operation = bench.backup_of(BackupKind::Full, &["docs"]);
     let error = bench.driver.start(&operation).await.unwrap_err();
@@ -83,12 +88,9 @@ async fn a_backup_beside_a_prune_of_another_process_steps_back() {
     assert_eq!(verdict.passed, Some(VerificationLevel::Restored), "{outcome:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by a_backup_beside_a_prune_of_another_process_steps_back"]
-async fn child_prunes_slowly() {
-    let home = child::home();
-    let storage = gated_by_files(&home, "repository/index/");
-    let driver = builder(&home).storage(Arc::clone(&storage), common::password()).build().unwrap();
+async fn child_prunes_slowly(home: &Path) {
+    let storage = gated_by_files(home, "repository/index/");
+    let driver = builder(home).storage(Arc::clone(&storage), common::password()).build().unwrap();
     assert_eq!(driver.prune(storage.uri()).await.unwrap(), Pruned::Done);
 }
 
