@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Bytes, ChangesetId, ClusterName, EntityKey, JobId, PolicyId, Principal, RecordId, TenantId, Timestamp,
-    Version, machine::labels,
+    BackupKind, Bytes, ChangesetId, ClusterName, EntityKey, JobId, PolicyId, Principal, RecordId, Sizes,
+    TenantId, Timestamp, Version, machine::labels,
 };
 
 labels! {
@@ -130,6 +130,12 @@ pub struct EventFacts {
     /// The record concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
+    /// The kind of backup concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupKind>,
+    /// How large what a backup job made is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<Sizes>,
     /// A size, as the kind of event suggests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Bytes>,

@@ -4,6 +4,7 @@
 mod compliance;
 mod coverage;
 mod crashes;
+mod health;
 mod jobs;
 mod leases;
 mod log;

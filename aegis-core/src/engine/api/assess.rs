@@ -46,8 +46,6 @@ pub(super) struct Assessed {
     pub(super) running_since: Option<Timestamp>,
     /// When a restore of one of its records last succeeded.
     pub(super) restored_at: Option<Timestamp>,
-    /// Its newest records, the newest first.
-    pub(super) recent: Vec<Versioned<BackupRecord>>,
 }
 
 /// One measurement, and what it was measured on.
@@ -109,7 +107,6 @@ impl Tenant {
             running_since,
             policy,
             state,
-            recent,
         })
     }
 

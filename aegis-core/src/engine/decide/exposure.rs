@@ -39,6 +39,11 @@ impl<'a> PointBook<'a> {
         clipped.filter(|point| point.from < point.until).collect()
     }
 
+    /// The records that can be restored at `now`, whoever they count for.
+    pub(crate) fn restorable(&self, now: Timestamp) -> impl Iterator<Item = &CountingPoint> {
+        self.counting.iter().filter(move |point| point.from <= now && now < point.until)
+    }
+
     /// The newest point that counts for `policy` at `now`, as it is now.
     pub(crate) fn newest(&self, policy: &Policy, now: Timestamp) -> Option<NewestPoint> {
         let terms = [PolicyTerm::of(policy, Timestamp::MIN)];

@@ -240,6 +240,8 @@ impl Decider<'_> {
         let facts = EventFacts {
             record: Some(record.id),
             bytes: record.sizes.stored,
+            sizes: Some(record.sizes),
+            backup: Some(record.kind),
             duration: job.started_at.map(|start| self.now.since(start)),
             ..job_facts(job)
         };
@@ -357,6 +359,7 @@ pub(crate) fn job_facts(job: &BackupJob) -> EventFacts {
         cluster: Some(job.cluster.clone()),
         policy: job.policy,
         job: Some(job.id),
+        backup: Some(job.kind),
         ..EventFacts::default()
     }
 }

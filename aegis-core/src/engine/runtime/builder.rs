@@ -6,7 +6,7 @@ use std::{
 };
 
 use rand::{TryRngCore, rngs::OsRng};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use super::core::{Core, Location, Served};
 use crate::{
@@ -162,6 +162,8 @@ impl AegisBuilder {
             format!("engine-{id}")
         });
         Ok(Aegis::new(Core {
+            started: clock.monotonic(),
+            figures: Mutex::default(),
             store,
             clock,
             ids,

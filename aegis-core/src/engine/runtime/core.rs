@@ -9,12 +9,14 @@ use std::{
     },
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
+
+use super::figures::AllFigures;
 
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
     model::{ClusterName, StorageUri, TenantId},
-    seams::{BackupDriver, Clock, Fence, HolderId, Notifier, ObjectStorage, Store},
+    seams::{BackupDriver, Clock, Fence, HolderId, Monotonic, Notifier, ObjectStorage, Store},
 };
 
 /// A cluster that this engine serves.
@@ -53,6 +55,10 @@ pub(crate) struct Core {
     /// Wakes the sealer: something was committed.
     pub(crate) committed: Notify,
     pub(crate) closing: AtomicBool,
+    /// When the engine was put together.
+    pub(crate) started: Monotonic,
+    /// What was folded from the event log so far; nothing rests on it.
+    pub(crate) figures: Mutex<AllFigures>,
 }
 
 impl fmt::Debug for Core {

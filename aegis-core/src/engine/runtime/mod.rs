@@ -4,15 +4,18 @@ mod builder;
 mod commit;
 mod core;
 mod exposure;
+mod figures;
 mod held;
 mod log;
 mod manifest;
+mod probe;
 mod run;
 mod steps;
 mod worker;
 
 pub use builder::{AegisBuilder, BuildError};
 pub use manifest::Manifest;
+pub use probe::{Connection, Health};
 pub use run::Running;
 
 pub(crate) use commit::{Outcome, RETRIES, commit};

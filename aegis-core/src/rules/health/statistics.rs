@@ -191,6 +191,21 @@ impl Statistics {
         self.by_day.retain(|_, tally| tally.runs() > 0);
     }
 
+    /// Counts every run that `other` counted.
+    pub fn add(&mut self, other: &Self) {
+        fn merge<K: Ord + Clone>(into: &mut BTreeMap<K, Tally>, from: &BTreeMap<K, Tally>) {
+            for (key, tally) in from {
+                let sum = into.entry(key.clone()).or_default();
+                *sum = sum.plus(tally);
+            }
+        }
+        self.total = self.total.plus(&other.total);
+        merge(&mut self.by_kind, &other.by_kind);
+        merge(&mut self.by_policy, &other.by_policy);
+        merge(&mut self.by_cluster, &other.by_cluster);
+        merge(&mut self.by_day, &other.by_day);
+    }
+
     fn change(&mut self, run: &RunFact, by: impl Fn(&Tally, &Tally) -> Tally) {
         let one = Tally::of(run);
         let apply = |tally: &mut Tally| *tally = by(tally, &one);

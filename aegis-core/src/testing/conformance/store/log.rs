@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     model::{
-        BackupJob, Bytes, Entity, EventFacts, EventKind, Position, Principal, Reservation, SealedEvent,
-        Version,
+        BackupJob, BackupKind, Bytes, Entity, EventFacts, EventKind, Position, Principal, Reservation,
+        SealedEvent, Sizes, Version,
     },
     seams::{Change, Changeset, LeaseName, Scope, Write},
 };
@@ -27,6 +27,8 @@ pub async fn every_write_has_one_event<H: StoreHarness>(harness: &H) {
         policy: Some(id(1)),
         job: Some(id(2)),
         record: Some(id(3)),
+        backup: Some(BackupKind::Differential),
+        sizes: Some(Sizes { logical: Some(Bytes(3)), stored: None, added: Some(Bytes(1)) }),
         bytes: Some(Bytes(1 << 60)),
         duration: Some(Duration::from_micros(1_000_001)),
         reason: Some("weil's “so” ist \\ ☂".to_owned()),

@@ -1,0 +1,351 @@
+//! The health summary of every cluster, and the health score.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    Coverage, Tenant,
+    assess::{Assessed, Assessment},
+    compliance::attained,
+};
+use crate::{
+    engine::{Aegis, EngineError, Health, decide::PointBook},
+    model::{
+        BackupRecord, Bytes, ClusterName, JobStatus, NamespaceName, RecordState, StorageUri, Timestamp,
+        VerificationLevel, Versioned,
+    },
+    rules::{
+        coverage::NamespaceCoverage,
+        exposure::{self, Book},
+        health::{
+            ClusterFacts, ClusterHealth, CoverageFacts, HealthScore, HealthStatus, HealthTotals,
+            PolicyHealth, PolicyScoreFacts, Proof, judge_cluster, overall, score,
+        },
+        rto::{self, RtoStatus},
+    },
+    seams::{JobQuery, RecordQuery, Window},
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Over which time the score looks at attainment, and how old a tried restore may be.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many runs of a policy the score looks at.
+const RUNS: usize = 64;
+
+/// How healthy everything of a tenant is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthSummary {
+    /// All clusters together.
+    pub overall: HealthStatus,
+    /// The instant of the verdicts.
+    pub assessed_at: Timestamp,
+    /// Every cluster of the tenant, by name: those served here, and those that a policy names.
+    pub clusters: Vec<ClusterSummary>,
+    /// How many clusters are how healthy.
+    pub totals: HealthTotals,
+}
+
+impl HealthSummary {
+    /// How many policies there are.
+    #[must_use]
+    pub fn total_backup_policies(&self) -> usize {
+        self.clusters.iter().map(|cluster| cluster.backups.total_policies).sum()
+    }
+
+    /// What all backups take in storage, as far as it is known.
+    #[must_use]
+    pub fn total_backup_size(&self) -> Bytes {
+        Bytes(self.clusters.iter().fold(0, |sum, cluster| sum.saturating_add(cluster.backups.total_size.0)))
+    }
+
+    /// How many records can be restored.
+    #[must_use]
+    pub fn total_restorable_backups(&self) -> usize {
+        self.clusters.iter().map(|cluster| cluster.readiness.restorable_backups).sum()
+    }
+}
+
+/// How healthy one cluster is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSummary {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The verdict with its reasons.
+    pub health: ClusterHealth,
+    /// How its backups go.
+    pub backups: BackupStatus,
+    /// What could be brought back.
+    pub readiness: RecoveryReadiness,
+}
+
+/// How the backups of a cluster go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupStatus {
+    /// Its policies.
+    pub total_policies: usize,
+    /// Those that are enabled.
+    pub active_policies: usize,
+    /// When its newest job that is over ended.
+    pub last_backup_at: Option<Timestamp>,
+    /// How that job ended.
+    pub last_backup_status: Option<JobStatus>,
+    /// Jobs made in the last 24 hours that made a record.
+    pub backups_last_24h: u64,
+    /// Jobs made in the last 24 hours that failed.
+    pub failed_last_24h: u64,
+    /// What its records take in storage, as far as it is known.
+    pub total_size: Bytes,
+}
+
+/// What of a cluster could be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoveryReadiness {
+    /// Records that can be restored now: finished, not known bad, their chain whole, not leaving.
+    pub restorable_backups: usize,
+    /// The recovery point time of the oldest of them.
+    pub oldest_restorable: Option<Timestamp>,
+    /// The recovery point time of the newest of them.
+    pub newest_restorable: Option<Timestamp>,
+    /// How long restoring everything that is protected takes, one policy after another; `None` if
+    /// that is unknown for any of them.
+    pub estimated_full_restore_minutes: Option<u64>,
+}
+
+impl Aegis {
+    /// Whether the engine and all that it depends on work: asks the store, each cluster's driver and
+    /// each storage location, all at once, and waits 5 s at most. Changes nothing. Names clusters
+    /// and locations of every tenant: for operators, not for answers to tenants.
+    pub async fn health(&self) -> Health {
+        self.core().health().await
+    }
+}
+
+impl Tenant {
+    /// How healthy every cluster is, with reasons, and all of them together.
+    ///
+    /// RPO and RTO verdicts are those of [`compliance`](Self::compliance). Drivers and storage
+    /// locations are asked whether they answer; what is away is a reason, not an error.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn health_summary(&self) -> Result<HealthSummary, EngineError> {
+        let Assessment { now, policies } = self.assess(None).await?;
+        let mut names: BTreeSet<ClusterName> = self.clusters().cloned().collect();
+        names.extend(policies.iter().map(|assessed| assessed.policy.cluster.clone()));
+        let away = self.locations_away().await;
+        let mut clusters = Vec::with_capacity(names.len());
+        for name in names {
+            let own: Vec<_> = policies.iter().filter(|assessed| assessed.policy.cluster == name).collect();
+            clusters.push(self.summarize(name, &own, &away, now).await?);
+        }
+        let (status, totals) = overall(clusters.iter().map(|cluster| cluster.health.status));
+        Ok(HealthSummary { overall: status, assessed_at: now, clusters, totals })
+    }
+
+    async fn summarize(
+        &self,
+        cluster: ClusterName,
+        policies: &[&Assessed],
+        away: &[StorageUri],
+        now: Timestamp,
+    ) -> Result<ClusterSummary, EngineError> {
+        let backups = self.backup_status(&cluster, policies, now).await?;
+        let readiness = self.readiness(&cluster, policies, now).await?;
+        let (unprotected, driver_away) = self.gaps(&cluster).await?;
+        let judged: Vec<_> = policies.iter().map(|assessed| policy_health(assessed)).collect();
+        let uses =
+            |uri: &&StorageUri| policies.iter().any(|assessed| uri.contains(&assessed.policy.location));
+        let away: Vec<String> = away.iter().filter(uses).map(ToString::to_string).collect();
+        let health = judge_cluster(&ClusterFacts {
+            policies: &judged,
+            restorable: readiness.restorable_backups,
+            unprotected: &unprotected.iter().map(NamespaceName::as_str).collect::<Vec<_>>(),
+            locations_away: &away.iter().map(String::as_str).collect::<Vec<_>>(),
+            driver_away: driver_away.as_deref(),
+        });
+        Ok(ClusterSummary { cluster, health, backups, readiness })
+    }
+
+    async fn backup_status(
+        &self,
+        cluster: &ClusterName,
+        policies: &[&Assessed],
+        now: Timestamp,
+    ) -> Result<BackupStatus, EngineError> {
+        let ended =
+            [JobStatus::Completed, JobStatus::PartiallyFailed, JobStatus::Failed, JobStatus::Cancelled];
+        let mut query = JobQuery::new(self.scope()).with_window(Window::first(1));
+        query.cluster = Some(cluster.clone());
+        query.statuses = ended.to_vec();
+        query.hidden = true;
+        let last = self.core.store.jobs(&query).await?.items.into_iter().next();
+        let since = now.saturating_sub(DAY);
+        let mut there = RecordQuery::new(self.scope());
+        there.cluster = Some(cluster.clone());
+        there.states = vec![RecordState::Available, RecordState::Expired, RecordState::Deleting];
+        Ok(BackupStatus {
+            total_policies: policies.len(),
+            active_policies: policies.iter().filter(|assessed| assessed.policy.enabled).count(),
+            last_backup_at: last.as_ref().and_then(|job| job.completed_at),
+            last_backup_status: last.as_ref().map(|job| job.status),
+            backups_last_24h: self.jobs_since(cluster, &ended[..2], since).await?,
+            failed_last_24h: self.jobs_since(cluster, &[JobStatus::Failed], since).await?,
+            total_size: self.core.store.record_totals(&there).await?.stored,
+        })
+    }
+
+    async fn jobs_since(
+        &self,
+        cluster: &ClusterName,
+        statuses: &[JobStatus],
+        since: Timestamp,
+    ) -> Result<u64, EngineError> {
+        let count = Window { limit: 0, offset: 0, after: None, count: true };
+        let mut query = JobQuery::new(self.scope()).with_window(count);
+        query.cluster = Some(cluster.clone());
+        query.statuses = statuses.to_vec();
+        query.from = Some(since);
+        query.hidden = true;
+        Ok(self.core.store.jobs(&query).await?.total.unwrap_or_default())
+    }
+
+    async fn readiness(
+        &self,
+        cluster: &ClusterName,
+        policies: &[&Assessed],
+        now: Timestamp,
+    ) -> Result<RecoveryReadiness, EngineError> {
+        let there = [RecordState::Available, RecordState::Expired];
+        let records = self.core.records_of(&self.tenant, cluster, &there).await?;
+        let book = PointBook::new(records.iter().map(|record| &**record), Book::AsKnown);
+        let points: Vec<Timestamp> = book.restorable(now).map(|point| point.at).collect();
+        let mut parts: Vec<&Assessed> = Vec::new();
+        for assessed in policies.iter().filter(|assessed| assessed.policy.enabled) {
+            // Two policies of the same namespaces are one thing to restore.
+            if parts.iter().all(|part| part.policy.namespaces != assessed.policy.namespaces) {
+                parts.push(assessed);
+            }
+        }
+        Ok(RecoveryReadiness {
+            restorable_backups: points.len(),
+            oldest_restorable: points.iter().min().copied(),
+            newest_restorable: points.iter().max().copied(),
+            estimated_full_restore_minutes: rto::full_restore_minutes(parts.iter().map(|part| part.restore)),
+        })
+    }
+
+    /// Namespaces that nobody looks after, and why the driver can't say which there are.
+    async fn gaps(&self, cluster: &ClusterName) -> Result<(Vec<NamespaceName>, Option<String>), EngineError> {
+        if !self.clusters().any(|served| served == cluster) {
+            return Ok((Vec::new(), Some("no engine here serves this cluster".to_owned())));
+        }
+        let Some(answer) = self.core.patiently(self.coverage(cluster)).await else {
+            return Ok((Vec::new(), Some("the driver did not answer in time".to_owned())));
+        };
+        Ok(match answer?.coverage {
+            Coverage::Unknown { reason } => (Vec::new(), Some(reason)),
+            Coverage::Known(namespaces) => {
+                let gap =
+                    |coverage: &NamespaceCoverage| matches!(coverage, NamespaceCoverage::Unprotected { .. });
+                let gaps = namespaces.into_iter().filter(|(_, coverage)| gap(coverage));
+                (gaps.map(|(name, _)| name).collect(), None)
+            }
+        })
+    }
+
+    /// The tenant's storage locations that do not answer.
+    async fn locations_away(&self) -> Vec<StorageUri> {
+        let own = self.core.locations.iter().filter(|known| known.tenants.contains(&self.tenant));
+        let mut away = Vec::new();
+        for location in own {
+            if !self.core.probe_storage(&*location.storage).await.is_connected() {
+                away.push(location.storage.uri().clone());
+            }
+        }
+        away
+    }
+
+    /// The health score, from 0 to 100, over every enabled policy, with all that it was made from and
+    /// what would raise it; `None` without an enabled policy. Looks 30 days back.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn health_score(&self) -> Result<Option<HealthScore>, EngineError> {
+        let Assessment { now, policies } = self.assess(None).await?;
+        let enabled: Vec<_> = policies.into_iter().filter(|assessed| assessed.policy.enabled).collect();
+        let clusters: BTreeSet<_> = enabled.iter().map(|assessed| assessed.policy.cluster.clone()).collect();
+        let mut facts = Vec::with_capacity(enabled.len());
+        for cluster in &clusters {
+            let records = self.core.records_of(&self.tenant, cluster, &[]).await?;
+            let book = PointBook::new(records.iter().map(|record| &**record), Book::AsKnown);
+            for assessed in enabled.iter().filter(|assessed| assessed.policy.cluster == *cluster) {
+                facts.push(self.score_facts(assessed, &records, &book, now).await?);
+            }
+        }
+        Ok(score(&facts, self.coverage_facts().await?))
+    }
+
+    async fn score_facts(
+        &self,
+        assessed: &Assessed,
+        records: &[Versioned<BackupRecord>],
+        book: &PointBook<'_>,
+        now: Timestamp,
+    ) -> Result<PolicyScoreFacts, EngineError> {
+        let policy = &assessed.policy;
+        let window = exposure::Window { from: now.saturating_sub(MONTH), until: now };
+        let attainment = attained(policy, assessed.state.as_deref(), book, window, now);
+        let tried = records.iter().filter(|record| record.policy == Some(policy.id)).filter_map(|record| {
+            let proven =
+                record.evidence.iter().filter(|e| e.passed && e.level >= VerificationLevel::Restored);
+            proven.map(|evidence| evidence.at).max()
+        });
+        let proof = tried.chain(assessed.restored_at).max().map_or(Proof::Never, |at| Proof::Age {
+            seconds: now.since(at).as_secs(),
+            interval: MONTH.as_secs(),
+        });
+        let mut query = JobQuery::new(self.scope()).with_window(Window::first(RUNS));
+        query.policy = Some(policy.id);
+        query.statuses = vec![JobStatus::Completed, JobStatus::PartiallyFailed, JobStatus::Failed];
+        query.hidden = true;
+        let runs = self.core.store.jobs(&query).await?.items;
+        Ok(PolicyScoreFacts {
+            weight: 1,
+            is_vital: false,
+            attainment: Some(attainment.share),
+            rpo_compliant: assessed.rpo.is_none_or(|rpo| rpo.is_compliant()),
+            has_restorable_point: assessed.state.as_ref().is_some_and(|state| state.newest_usable.is_some()),
+            proof,
+            rto: assessed.rto.map_or(RtoStatus::Unknown, |rto| rto.status),
+            copies: None,
+            runs: runs.iter().map(|job| job.status == JobStatus::Completed).collect(),
+        })
+    }
+
+    /// What is protected of all that the tenant's clusters hold; unknown if any of them can't say.
+    async fn coverage_facts(&self) -> Result<CoverageFacts, EngineError> {
+        let (mut all_protected, mut all_discovered) = (0, 0);
+        for cluster in self.clusters() {
+            let Some(answer) = self.core.patiently(self.coverage(cluster)).await else {
+                return Ok(CoverageFacts::Unknown);
+            };
+            let CoverageFacts::Known { protected, discovered } = answer?.coverage.facts() else {
+                return Ok(CoverageFacts::Unknown);
+            };
+            (all_protected, all_discovered) = (all_protected + protected, all_discovered + discovered);
+        }
+        Ok(CoverageFacts::Known { protected: all_protected, discovered: all_discovered })
+    }
+}
+
+fn policy_health(assessed: &Assessed) -> PolicyHealth<'_> {
+    PolicyHealth {
+        name: assessed.policy.name.as_str(),
+        enabled: assessed.policy.enabled,
+        rpo: assessed.rpo,
+        rto: assessed.rto,
+        last_run_failed: assessed
+            .state
+            .as_ref()
+            .is_some_and(|state| state.last_run_status == Some(JobStatus::Failed)),
+    }
+}

@@ -1,0 +1,105 @@
+//! Whether what the engine depends on answers.
+
+use std::{collections::BTreeMap, future::Future, time::Duration};
+
+use futures::future::{self, Either};
+
+use super::{Core, Served};
+use crate::{
+    model::{ClusterName, StorageUri},
+    seams::{ListOptions, ObjectStorage, report},
+};
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether something that the engine depends on answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It does.
+    Connected,
+    /// It does not.
+    Disconnected {
+        /// Why, for a person; never a secret.
+        reason: String,
+    },
+}
+
+impl Connection {
+    /// Whether it answers.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected)
+    }
+
+    fn of<T, E: std::error::Error + 'static>(answer: Option<Result<T, E>>) -> Self {
+        match answer {
+            Some(Ok(_)) => Self::Connected,
+            Some(Err(error)) => Self::Disconnected { reason: report(&error).to_string() },
+            None => Self::Disconnected { reason: format!("no answer within {} s", PATIENCE.as_secs()) },
+        }
+    }
+}
+
+/// Whether the engine and all that it depends on work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// How long the engine has been there.
+    pub uptime: Duration,
+    /// What remembers.
+    pub store: Connection,
+    /// The driver of each cluster that is served here.
+    pub clusters: BTreeMap<ClusterName, Connection>,
+    /// Each storage location that is known here.
+    pub locations: BTreeMap<StorageUri, Connection>,
+}
+
+impl Health {
+    /// Whether everything answers; otherwise the engine is degraded.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        let rest = self.clusters.values().chain(self.locations.values());
+        self.store.is_connected() && rest.into_iter().all(Connection::is_connected)
+    }
+}
+
+impl Core {
+    /// Asks everything at once, and waits no longer than [`PATIENCE`].
+    pub(crate) async fn health(&self) -> Health {
+        let clusters = future::join_all(
+            self.clusters
+                .iter()
+                .map(|(name, served)| async { (name.clone(), self.probe_cluster(served).await) }),
+        );
+        let locations = future::join_all(self.locations.iter().map(|location| async {
+            (location.storage.uri().clone(), self.probe_storage(&*location.storage).await)
+        }));
+        let store = self.patiently(self.store.newest_event_at());
+        let (store, clusters, locations) = future::join3(store, clusters, locations).await;
+        Health {
+            uptime: self.clock.monotonic().since(self.started),
+            store: Connection::of(store),
+            clusters: clusters.into_iter().collect(),
+            locations: locations.into_iter().collect(),
+        }
+    }
+
+    async fn probe_cluster(&self, served: &Served) -> Connection {
+        Connection::of(self.patiently(served.driver.namespaces()).await)
+    }
+
+    /// Whether a storage can be read. Writes nothing, unlike its own probe.
+    pub(crate) async fn probe_storage(&self, storage: &dyn ObjectStorage) -> Connection {
+        let options = ListOptions { limit: 1, ..ListOptions::default() };
+        Connection::of(self.patiently(storage.list(&options)).await)
+    }
+
+    /// The answer, if it comes in time.
+    pub(crate) async fn patiently<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        let answer = std::pin::pin!(answer);
+        match future::select(answer, self.clock.sleep(PATIENCE)).await {
+            Either::Left((answer, _)) => Some(answer),
+            Either::Right(_) => None,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Health: the summary, the score, the statistics, and whether what the engine depends on answers.
+
+use std::time::Duration;
+
+use aegis_core::{
+    engine::{Aegis, Connection, Execute, HealthSummary, NewPlan},
+    model::{BackupKind, JobStatus, NamespaceSelection, PolicyId, RestoreTarget, Rpo, Rto, Timestamp},
+    rules::health::{Cap, ComponentKind, HealthReason, HealthStatus},
+    seams::{ErrorClass, RecordQuery, Scope, WorkKind},
+    testing::Script,
+};
+
+use crate::world::{START, World, local, name, namespace, new_policy, tenant};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// An hourly policy over everything that the cluster has.
+async fn hourly(aegis: &Aegis) -> PolicyId {
+    let mut new = new_policy("hourly", 3600);
+    new.namespaces = NamespaceSelection::all();
+    (new.rpo, new.rto) = (Some(Rpo(90 * MINUTE)), Some(Rto(HOUR)));
+    tenant(aegis).create_policy(new).await.unwrap().policy.id
+}
+
+async fn summary(aegis: &Aegis) -> HealthSummary {
+    tenant(aegis).health_summary().await.unwrap()
+}
+
+fn at(elapsed: Duration) -> Timestamp {
+    START.saturating_add(elapsed)
+}
+
+/// A restore of the newest record that brings back a file that was lost.
+async fn restore(world: &World, aegis: &Aegis) {
+    let me = tenant(aegis);
+    let newest = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items[0].record.id;
+    world.driver.remove(&RestoreTarget::Namespace(namespace("app")), "a.txt");
+    let plan = me.create_plan(NewPlan::new(name("recover"), newest)).await.unwrap().plan.id;
+    me.execute_plan(plan, Execute::Confirmed).await.unwrap();
+    world.run(aegis, 5 * MINUTE).await;
+}
+
+#[tokio::test]
+async fn where_all_is_well_a_cluster_is_healthy_and_its_figures_add_up() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    world.run(&aegis, 2 * HOUR + 20 * MINUTE).await;
+    let health = summary(&aegis).await;
+    assert_eq!(health.overall, HealthStatus::Healthy, "{health:?}");
+    let cluster = &health.clusters[0];
+    assert_eq!((&cluster.cluster, cluster.health.reasons.len()), (&local(), 0));
+    assert!(cluster.health.rpo_met && cluster.health.rto_met);
+    let backups = &cluster.backups;
+    assert_eq!((backups.total_policies, backups.active_policies), (1, 1));
+    assert_eq!((backups.backups_last_24h, backups.failed_last_24h), (2, 0));
+    assert_eq!(backups.last_backup_status, Some(JobStatus::Completed));
+    let readiness = &cluster.readiness;
+    assert_eq!(readiness.restorable_backups, 2);
+    assert!(readiness.oldest_restorable.unwrap() < at(HOUR + MINUTE));
+    assert!(readiness.newest_restorable.unwrap() >= at(2 * HOUR));
+    assert!(readiness.estimated_full_restore_minutes.is_some());
+    assert_eq!((health.total_restorable_backups(), health.total_backup_policies()), (2, 1));
+    assert_eq!(health.total_backup_size(), backups.total_size);
+    assert!(backups.total_size.0 > 0);
+}
+
+#[tokio::test]
+async fn an_enabled_policy_with_nothing_to_restore_is_critical() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    let health = summary(&aegis).await;
+    assert_eq!((health.overall, health.totals.critical), (HealthStatus::Critical, 1));
+    assert!(health.clusters[0].health.reasons.contains(&HealthReason::NothingRestorable));
+}
+
+#[tokio::test]
+async fn a_failed_last_run_is_a_warning_with_its_reason() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    world.run(&aegis, HOUR + 20 * MINUTE).await;
+    world.driver.script_usual(WorkKind::Backup, Script::failing("no space left"));
+    world.run(&aegis, 50 * MINUTE).await;
+    let cluster = &summary(&aegis).await.clusters[0];
+    assert_eq!(cluster.health.status, HealthStatus::Warning, "{cluster:?}");
+    assert!(cluster.health.reasons.contains(&HealthReason::LastRunFailed { policy: "hourly".to_owned() }));
+    assert_eq!(cluster.backups.failed_last_24h, 1);
+}
+
+#[tokio::test]
+async fn a_cluster_without_policies_and_a_namespace_without_one_are_warnings() {
+    let world = World::new();
+    let aegis = world.engine();
+    assert_eq!(summary(&aegis).await.clusters[0].health.reasons, [HealthReason::NoPolicy]);
+    let mut app_alone = new_policy("app", 3600);
+    app_alone.rpo = Some(Rpo(90 * MINUTE));
+    tenant(&aegis).create_policy(app_alone).await.unwrap();
+    world.run(&aegis, HOUR + 20 * MINUTE).await;
+    let gap = HealthReason::Unprotected { count: 1, examples: vec!["db".to_owned()] };
+    assert_eq!(summary(&aegis).await.clusters[0].health.reasons, [gap]);
+}
+
+#[tokio::test]
+async fn a_driver_that_is_away_is_a_warning_and_the_engine_is_degraded() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    world.run(&aegis, HOUR + 20 * MINUTE).await;
+    let health = aegis.health().await;
+    assert!(health.is_healthy(), "{health:?}");
+    assert_eq!(health.uptime, HOUR + 20 * MINUTE);
+    world.driver.cut_off();
+    let health = aegis.health().await;
+    assert!(!health.is_healthy() && health.store.is_connected());
+    assert!(matches!(health.clusters[&local()], Connection::Disconnected { .. }), "{health:?}");
+    let cluster = &summary(&aegis).await.clusters[0];
+    assert_eq!(cluster.health.status, HealthStatus::Warning);
+    assert!(matches!(cluster.health.reasons[..], [HealthReason::DriverAway { .. }]), "{cluster:?}");
+}
+
+#[tokio::test]
+async fn the_score_is_capped_until_a_restore_was_tried() {
+    let world = World::new();
+    let aegis = world.engine();
+    assert_eq!(tenant(&aegis).health_score().await.unwrap(), None, "no policy, no score");
+    hourly(&aegis).await;
+    let nothing = tenant(&aegis).health_score().await.unwrap().unwrap();
+    assert!(nothing.score <= 20 && nothing.caps.contains(&Cap::NothingRestorable), "{nothing:?}");
+    world.run(&aegis, 3 * DAY + 20 * MINUTE).await;
+    let untried = tenant(&aegis).health_score().await.unwrap().unwrap();
+    assert_eq!(untried.caps, [Cap::NoProof]);
+    restore(&world, &aegis).await;
+    let tried = tenant(&aegis).health_score().await.unwrap().unwrap();
+    assert_eq!(tried.caps, []);
+    assert!(tried.score > 90 && tried.score > untried.score, "{tried:?}");
+    let of = |kind| tried.components.iter().find(|component| component.kind == kind).unwrap().share;
+    assert_eq!(of(ComponentKind::Copies), None, "no copies are asked for");
+    assert_eq!(of(ComponentKind::Restorability).unwrap().permyriad(), 10_000);
+}
+
+#[tokio::test]
+async fn statistics_count_what_the_log_tells_by_day_policy_and_cluster() {
+    let world = World::new();
+    let aegis = world.engine();
+    let policy = hourly(&aegis).await;
+    world.run(&aegis, 10 * HOUR + 20 * MINUTE).await;
+    let me = tenant(&aegis);
+    let first = me.statistics(START, at(10 * HOUR)).await.unwrap();
+    let day_end = at(8 * HOUR);
+    assert_eq!(day_end.to_string(), "2026-02-07T00:00:00Z");
+    assert_eq!(first.statistics.total.completed, 10);
+    assert_eq!((first.from, first.to), (day_end.saturating_sub(DAY), day_end.saturating_add(DAY)));
+    let by_day: Vec<u64> = first.statistics.by_day.values().map(|tally| tally.runs()).collect();
+    assert_eq!(by_day, [7, 3]);
+    assert_eq!(first.statistics.by_policy[&policy].success_rate(), Some(1.0));
+    assert_eq!(first.statistics.by_cluster[&local()].runs(), 10);
+    assert_eq!(first.statistics.by_kind[&BackupKind::Full].runs(), 10);
+    assert!(first.statistics.total.mean_size().unwrap().0 > 0);
+    assert!(first.statistics.total.mean_duration().unwrap() > Duration::ZERO);
+    world.driver.script_next(WorkKind::Backup, Script::failing("no space left"));
+    world.run(&aegis, HOUR).await;
+    let next = me.statistics(START, at(12 * HOUR)).await.unwrap();
+    assert_eq!((next.statistics.total.completed, next.statistics.total.failed), (10, 1));
+    assert!(next.as_of > first.as_of);
+    let error = me.statistics(START, START).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidInput);
+}
+
+#[tokio::test]
+async fn runs_leave_the_sliding_windows_and_another_engine_counts_the_same() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    world.run(&aegis, 30 * HOUR + 20 * MINUTE).await;
+    let now = at(30 * HOUR + 20 * MINUTE);
+    let answer = tenant(&aegis).statistics(START, now).await.unwrap();
+    assert_eq!((answer.last_24h.runs(), answer.last_7d.runs()), (24, 30));
+    let other = tenant(&world.other_engine()).statistics(START, now).await.unwrap();
+    assert_eq!(other, answer);
+    world.clock.advance(DAY);
+    let later = tenant(&aegis).statistics(START, now).await.unwrap();
+    assert_eq!((later.last_24h.runs(), later.last_7d.runs()), (0, 30));
+}
+
+#[tokio::test]
+async fn another_tenants_runs_are_not_counted() {
+    let world = World::new();
+    let other = aegis_core::model::TenantId::new("other").unwrap();
+    let aegis =
+        world.builder().tenant(other.clone(), aegis_core::engine::TenantOptions::default()).build().unwrap();
+    hourly(&aegis).await;
+    world.run(&aegis, 2 * HOUR).await;
+    let them = aegis.tenant(other, aegis_core::model::Principal::new("eve").unwrap()).unwrap();
+    assert_eq!(them.statistics(START, at(DAY)).await.unwrap().statistics.total.runs(), 0);
+    assert_eq!(them.compliance(None).await.unwrap().policies, []);
+    let health = them.health_summary().await.unwrap();
+    assert_eq!((health.overall, health.clusters.len()), (HealthStatus::Unknown, 0));
+}
