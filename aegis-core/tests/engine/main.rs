@@ -1,6 +1,7 @@
 //! The engine over the memory store, a scripted driver and a manual clock.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod adversity;
 mod compliance;
 mod coverage;
 mod crashes;

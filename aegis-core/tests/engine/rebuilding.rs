@@ -8,7 +8,7 @@ use aegis_core::{
 };
 use aegis_store_memory::MemoryStore;
 
-use crate::world::{World, local, location, name, new_policy, tenant};
+use crate::world::{World, local, location, name, new_job, new_policy, tenant};
 
 /// The same driver and storage with an empty store.
 fn without_catalogue(world: &World) -> World {
@@ -74,4 +74,36 @@ async fn a_manifest_without_data_and_data_without_a_manifest_are_named_and_do_no
     assert_eq!(rebuilt.records, 0);
     assert_eq!(rebuilt.without_data.len(), 1);
     assert_eq!(rebuilt.without_manifest, ["foreign"]);
+}
+
+#[tokio::test]
+async fn records_come_back_although_another_policy_has_taken_the_name_of_theirs() {
+    let world = World::new();
+    let aegis = world.engine();
+    let policy = tenant(&aegis).create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, Duration::from_secs(2 * 3600 + 300)).await;
+
+    let world = without_catalogue(&world);
+    let aegis = world.builder().seed([3; 32]).build().unwrap();
+    let me = tenant(&aegis);
+    me.create_policy(new_policy("hourly", 3600)).await.unwrap();
+    let rebuilt = me.rebuild(&local(), &location()).await.unwrap();
+    assert_eq!((rebuilt.records, rebuilt.known, rebuilt.policies), (2, 0, 1));
+    assert_ne!(me.policy(policy).await.unwrap().policy.name, name("hourly"));
+}
+
+#[tokio::test]
+async fn a_location_below_the_configured_one_is_rebuilt_from_its_own_manifests() {
+    let world = World::new();
+    let aegis = world.engine();
+    let below: aegis_core::model::StorageUri = "s3://backups/local/team/".parse().unwrap();
+    let mut new = new_job("manual");
+    new.location = Some(below.clone());
+    let job = tenant(&aegis).create_job(new).await.unwrap().job.id;
+    world.end(&aegis, job).await;
+
+    let world = without_catalogue(&world);
+    let aegis = world.engine();
+    let rebuilt = tenant(&aegis).rebuild(&local(), &below).await.unwrap();
+    assert_eq!((rebuilt.records, rebuilt.without_manifest.len()), (1, 0));
 }

@@ -237,10 +237,12 @@ impl Tenant {
             ));
         }
         self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
-            if plan.status == PlanStatus::Approved && plan.approvals.iter().any(|known| known.hash == *hash) {
+            // A failed plan stays what it is: the approval serves its next execution.
+            let takes_more = matches!(plan.status, PlanStatus::Approved | PlanStatus::Failed);
+            if takes_more && plan.approvals.iter().any(|known| known.hash == *hash) {
                 return Ok(changeset);
             }
-            let mut next = if plan.status == PlanStatus::Approved {
+            let mut next = if takes_more {
                 RecoveryPlan::clone(plan)
             } else {
                 RecoveryPlan::clone(plan).apply(PlanStepKind::Approve, decider.now)?

@@ -7,13 +7,13 @@ use crate::{
     engine::{
         EngineError,
         decide::{policy_facts, record_facts, with_due},
-        runtime::{Manifest, read_manifests},
+        runtime::{Manifest, RETRIES, read_manifests},
     },
     model::{
-        BackupJob, BackupRecord, ClusterName, EntityKey, EventFacts, EventKind, Policy, PolicyState,
-        RecordState, Reservation, ReservationKey, StorageUri,
+        BackupJob, BackupRecord, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, Policy,
+        PolicyState, RecordState, Reservation, ReservationKey, StorageUri,
     },
-    seams::{Changeset, Feature, InventoryRequest, StoreExt},
+    seams::{Changeset, Conflict, Feature, InventoryRequest, StoreExt},
 };
 
 /// What a rebuild came to.
@@ -50,7 +50,7 @@ impl Tenant {
     ) -> Result<Rebuilt, EngineError> {
         let storage = self.core.storage_for(&self.tenant, location)?;
         let present = self.inventory(cluster, location).await?;
-        let (manifests, unreadable) = read_manifests(&**storage).await?;
+        let (manifests, unreadable) = read_manifests(&**storage, location).await?;
         let mut rebuilt = Rebuilt { unreadable, ..Rebuilt::default() };
         let mut spoken_of = BTreeSet::new();
         let own = manifests
@@ -101,48 +101,68 @@ impl Tenant {
     }
 
     async fn enter(&self, manifest: Manifest, rebuilt: &mut Rebuilt) -> Result<(), EngineError> {
-        if self.core.store.find::<BackupRecord>(&self.scope(), manifest.record.id).await?.is_some() {
-            rebuilt.known += 1;
-            return Ok(());
-        }
         if manifest.record.state() == RecordState::Deleted {
             return Ok(());
         }
-        let known_job = self.core.store.find::<BackupJob>(&self.scope(), manifest.job.id).await?.is_some();
-        let policy = match &manifest.policy {
-            Some(policy) if self.core.store.find::<Policy>(&self.scope(), policy.id).await?.is_none() => {
-                Some(policy)
+        let mut policy_name = manifest.policy.as_ref().map(|policy| policy.name.clone());
+        for _ in 0..RETRIES {
+            if self.core.store.find::<BackupRecord>(&self.scope(), manifest.record.id).await?.is_some() {
+                rebuilt.known += 1;
+                return Ok(());
             }
-            Some(_) | None => None,
-        };
-        let frozen = self.is_retention_frozen().await?;
-        let changeset = {
-            let decider = self.decider();
-            let mut changeset = self.changeset(&decider);
-            if !frozen {
-                self.freeze_retention(&mut changeset);
+            let policy = self.lost_policy(&manifest, policy_name.as_ref()).await?;
+            let conflict = self.commit(self.entering(&manifest, policy.as_ref()).await?).await?;
+            match (conflict, policy) {
+                (None, policy) => {
+                    rebuilt.records += 1;
+                    rebuilt.policies += usize::from(policy.is_some());
+                    return Ok(());
+                }
+                // Another policy has the name by now; the record's own comes back all the same.
+                (Some(Conflict::Exists { key: EntityKey::Reservation(key) }), Some(policy))
+                    if key == ReservationKey::policy_name(&self.tenant, &policy.name) =>
+                {
+                    policy_name =
+                        Some(DisplayName::new(format!("rebuilt-{}", policy.id)).unwrap_or(policy.name));
+                }
+                // Someone else rebuilds at the same time: look again.
+                (Some(_), _) => {}
             }
-            if !known_job {
-                let job = settled_job(&manifest);
-                changeset.insert(job, EventKind::JobCreated, record_facts(&manifest.record));
-            }
-            if let Some(policy) = policy {
-                self.enter_policy(&mut changeset, policy, decider.now);
-                rebuilt.policies += 1;
-            }
-            let mut record = manifest.record;
-            // Who used it then is gone with the catalogue that knew them.
-            record.uses.clear();
-            let facts = record_facts(&record);
-            changeset.insert(record, EventKind::RecordRebuilt, facts);
-            changeset
-        };
-        match self.commit(changeset).await? {
-            None => rebuilt.records += 1,
-            // Someone else enters it at the same time.
-            Some(_) => rebuilt.known += 1,
         }
-        Ok(())
+        Err(EngineError::VersionConflict { what: "record" })
+    }
+
+    /// The policy of a manifest under `name`, if the catalogue does not have it.
+    async fn lost_policy(
+        &self,
+        manifest: &Manifest,
+        name: Option<&DisplayName>,
+    ) -> Result<Option<Policy>, EngineError> {
+        let (Some(policy), Some(name)) = (&manifest.policy, name) else { return Ok(None) };
+        let known = self.core.store.find::<Policy>(&self.scope(), policy.id).await?.is_some();
+        Ok((!known).then(|| Policy { name: name.clone(), ..policy.clone() }))
+    }
+
+    async fn entering(&self, manifest: &Manifest, policy: Option<&Policy>) -> Result<Changeset, EngineError> {
+        let known_job = self.core.store.find::<BackupJob>(&self.scope(), manifest.job.id).await?.is_some();
+        let frozen = self.is_retention_frozen().await?;
+        let decider = self.decider();
+        let mut changeset = self.changeset(&decider);
+        if !frozen {
+            self.freeze_retention(&mut changeset);
+        }
+        if !known_job {
+            changeset.insert(settled_job(manifest), EventKind::JobCreated, record_facts(&manifest.record));
+        }
+        if let Some(policy) = policy {
+            self.enter_policy(&mut changeset, policy, decider.now);
+        }
+        let mut record = manifest.record.clone();
+        // Who used it then is gone with the catalogue that knew them.
+        record.uses.clear();
+        let facts = record_facts(&record);
+        changeset.insert(record, EventKind::RecordRebuilt, facts);
+        Ok(changeset)
     }
 
     fn freeze_retention(&self, changeset: &mut Changeset) {

@@ -6,8 +6,8 @@ use super::{Decider, NameTaken, record::record_facts};
 use crate::{
     engine::EngineError,
     model::{
-        BackupRecord, Deletion, DisplayName, EntityKey, EventFacts, EventKind, RecordLifecycle, RecordStep,
-        TransitionError, Versioned,
+        BackupRecord, Deletion, DisplayName, EntityKey, EventFacts, EventKind, Policy, RecordLifecycle,
+        RecordStep, ReservationKey, TransitionError, Versioned,
     },
     seams::{Changeset, DeleteWork, EndStatus, Observation, Operation, Work},
 };
@@ -27,15 +27,25 @@ pub(crate) enum DeletionStep {
 }
 
 impl Decider<'_> {
-    /// Commits to removing a record's data; the driver is called afterwards.
+    /// Commits to removing a record's data, under the policy that was read; the driver is called
+    /// afterwards.
     ///
     /// # Errors
     /// `InvalidTransition` if something guards the record, or it is not expired.
-    pub(crate) fn begin_deletion(&self, record: &Versioned<BackupRecord>) -> Result<Changeset, EngineError> {
+    pub(crate) fn begin_deletion(
+        &self,
+        record: &Versioned<BackupRecord>,
+        policy: Option<&Versioned<Policy>>,
+    ) -> Result<Changeset, EngineError> {
         if let Some(guard) = record.guarded_by(self.now) {
             return Err(EngineError::Blocked(format!("record `{}` can't be deleted: {guard}", record.id)));
         }
         let mut changeset = self.changeset();
+        // Rules that someone loosens meanwhile are heard; so is a rebuild that freezes retention.
+        if let Some(policy) = policy {
+            changeset.expect_unchanged(EntityKey::Policy(policy.id), policy.version);
+        }
+        changeset.expect_absent(EntityKey::Reservation(ReservationKey::retention_freeze(&record.tenant)));
         let name = DisplayName::new(format!("delete-{}", record.artifact))
             .map_err(|error| EngineError::Internal(error.to_string()))?;
         let owner = EntityKey::Record(record.id);

@@ -18,8 +18,6 @@ pub(crate) enum ExecutionStep {
     Start,
     /// Ask the driver to cancel.
     Cancel,
-    /// Commit this, then ask the driver to cancel what may still run.
-    CommitAndCancel(Changeset),
     /// Commit this.
     Commit(Changeset),
 }
@@ -37,6 +35,9 @@ pub(crate) struct ExecutionSurroundings<'a> {
 
 impl Decider<'_> {
     /// What follows from an observation of a recovery execution. Restores are never retried.
+    ///
+    /// One that takes too long is asked to end, and has failed once it did: as long as it may
+    /// write, its target is not free for another, nor its record to be deleted.
     ///
     /// # Errors
     /// [`TransitionError`] if it has ended meanwhile.
@@ -56,7 +57,12 @@ impl Decider<'_> {
                     EndStatus::Failed => ExecutionStepKind::Fail,
                     EndStatus::Cancelled => ExecutionStepKind::Cancel,
                 };
-                let failure = (step != ExecutionStepKind::Complete).then(|| failure_of(&outcome));
+                let timed_out = step == ExecutionStepKind::Cancel && overdue && !cancelled;
+                let (step, failure) = if timed_out {
+                    (ExecutionStepKind::Fail, Some(too_long(execution)))
+                } else {
+                    (step, (step != ExecutionStepKind::Complete).then(|| failure_of(&outcome)))
+                };
                 self.end_execution(execution, around, step, failure, Some(&outcome))
                     .map(ExecutionStep::Commit)
             }
@@ -75,18 +81,15 @@ impl Decider<'_> {
             Observation::Absent if cancelled => self
                 .end_execution(execution, around, ExecutionStepKind::Cancel, None, None)
                 .map(ExecutionStep::Commit),
-            _ if overdue => {
-                let failure =
-                    Failure::new(format!("it did not end within {} seconds", execution.timeout.as_secs()));
-                self.end_execution(execution, around, ExecutionStepKind::Fail, Some(failure), None)
-                    .map(ExecutionStep::CommitAndCancel)
-            }
+            Observation::Absent if overdue => self
+                .end_execution(execution, around, ExecutionStepKind::Fail, Some(too_long(execution)), None)
+                .map(ExecutionStep::Commit),
             Observation::Absent => Ok(ExecutionStep::Start),
             Observation::Queued { .. }
             | Observation::Running(_)
             | Observation::Unknown { .. }
             | Observation::Deferred { .. } => {
-                Ok(if cancelled { ExecutionStep::Cancel } else { ExecutionStep::Wait })
+                Ok(if cancelled || overdue { ExecutionStep::Cancel } else { ExecutionStep::Wait })
             }
         }
     }
@@ -154,6 +157,10 @@ impl Decider<'_> {
             changeset.update(cluster.version, freed, EventKind::ClusterStateChanged, facts);
         }
     }
+}
+
+fn too_long(execution: &RecoveryExecution) -> Failure {
+    Failure::new(format!("it did not end within {} seconds", execution.timeout.as_secs()))
 }
 
 const fn events_of(step: ExecutionStepKind) -> (EventKind, PlanStepKind, EventKind) {

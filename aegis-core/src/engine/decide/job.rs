@@ -168,12 +168,41 @@ impl Decider<'_> {
         self.step(job, JobStep::Fail(failure))
     }
 
+    /// What follows from a backup that ended well and could not be entered into the catalogue:
+    /// nothing before its deadline, unless another's manifest lies in its place. Then its result
+    /// can never count, and a new attempt gets another name.
+    ///
+    /// # Errors
+    /// [`TransitionError`] if the job has ended meanwhile.
+    pub(crate) fn uncatalogued(
+        &self,
+        job: &Versioned<BackupJob>,
+        failure: Failure,
+        is_place_taken: bool,
+        backoff: Duration,
+    ) -> Result<Option<Changeset>, TransitionError> {
+        match (job.late_operation, is_place_taken) {
+            (Some(_), true) => Ok(Some(self.settle_late(job))),
+            (Some(_), false) => Ok(None),
+            (None, true) => self.job_lost(job, failure, backoff).map(Some),
+            (None, false) if job.deadline().is_some_and(|deadline| self.now > deadline) => {
+                self.end_late(job, failure).map(Some)
+            }
+            (None, false) => Ok(None),
+        }
+    }
+
     fn job_overdue(&self, job: &Versioned<BackupJob>) -> Result<Changeset, TransitionError> {
         let failure = Failure {
             message: format!("it did not end within {} seconds", job.timeout.as_secs()),
             cause: None,
             suggestion: Some("raise the timeout, or find out why the backup is slow".to_owned()),
         };
+        self.end_late(job, failure)
+    }
+
+    /// The job has failed; its operation is observed until it ends.
+    fn end_late(&self, job: &Versioned<BackupJob>, failure: Failure) -> Result<Changeset, TransitionError> {
         let operation = job.open_attempt().map(|attempt| attempt.operation);
         let mut next = BackupJob::clone(job).apply(JobStep::Fail(failure), self.now)?;
         next.late_operation = operation;
@@ -192,17 +221,22 @@ impl Decider<'_> {
                 JobNext::Catalogue(outcome)
             }
             Observation::Ended(_) | Observation::Absent | Observation::Lost { .. } => {
-                let mut next = BackupJob::clone(job);
-                next.late_operation = None;
-                let mut changeset = self.changeset();
-                changeset.update(job.version, next, EventKind::JobSettledLate, job_facts(job));
-                JobNext::Commit(changeset)
+                JobNext::Commit(self.settle_late(job))
             }
             Observation::Queued { .. }
             | Observation::Running(_)
             | Observation::Unknown { .. }
             | Observation::Deferred { .. } => JobNext::Wait,
         }
+    }
+
+    /// Nothing came of the operation after all.
+    fn settle_late(&self, job: &Versioned<BackupJob>) -> Changeset {
+        let mut next = BackupJob::clone(job);
+        next.late_operation = None;
+        let mut changeset = self.changeset();
+        changeset.update(job.version, next, EventKind::JobSettledLate, job_facts(job));
+        changeset
     }
 
     /// Enters the record of an ended job into the catalogue and ends the job, in one changeset.

@@ -56,13 +56,6 @@ impl HeldLease {
         }
     }
 
-    /// Whether what we were granted is still good, with a margin for what we are about to do.
-    pub(crate) fn is_safe(&self, core: &Core) -> bool {
-        self.held.as_ref().is_some_and(|(lease, since)| {
-            core.clock.monotonic().since(*since) < lease.valid_for.saturating_sub(lease.valid_for / 4)
-        })
-    }
-
     /// Forgets what we held: the store told us that it is gone.
     pub(crate) fn forget(&mut self) {
         self.held = None;

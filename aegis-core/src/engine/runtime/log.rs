@@ -7,7 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::{
     Core,
     held::{HeldLease, Hold},
-    manifest::{Manifest, manifest_key, write_manifest},
+    manifest::{Manifest, delete_manifest, manifest_key, write_manifest},
 };
 use crate::{
     engine::EngineError,
@@ -145,6 +145,7 @@ const fn rewrites_manifest(kind: EventKind) -> bool {
             | EventKind::RecordFoundBad
             | EventKind::RecordExpired
             | EventKind::RecordReinstated
+            | EventKind::RecordDeleted
     )
 }
 
@@ -155,8 +156,19 @@ async fn keep_manifest(
 ) -> Result<(), EngineError> {
     let everyone = Scope::Everyone;
     let Some(record) = core.store.find::<BackupRecord>(&everyone, id).await? else { return Ok(()) };
-    if !matches!(record.state(), RecordState::Available | RecordState::Expired) {
-        return Ok(());
+    let here = |location: &StorageUri| storage.uri().contains(location);
+    match record.state() {
+        RecordState::Available | RecordState::Expired => {}
+        // Whoever removes the data removes the manifest. A rewriting that began before may have
+        // brought it back since: once the data is gone, it goes again.
+        RecordState::Deleting => return Ok(()),
+        RecordState::Deleted => {
+            for copy in record.copies.iter().filter(|copy| here(&copy.location)) {
+                delete_manifest(&**storage, &manifest_key(storage.uri(), &copy.location, &record.artifact)?)
+                    .await?;
+            }
+            return Ok(());
+        }
     }
     let Some(job) = core.store.find::<BackupJob>(&everyone, record.job).await? else { return Ok(()) };
     let policy = match record.policy {
@@ -164,7 +176,6 @@ async fn keep_manifest(
         None => None,
     };
     let policy = policy.map(|policy| Policy::clone(&policy));
-    let here = |location: &StorageUri| storage.uri().contains(location);
     for copy in record.copies.iter().filter(|copy| copy.gone_at.is_none() && here(&copy.location)) {
         let key = manifest_key(storage.uri(), &copy.location, &record.artifact)?;
         let manifest = Manifest::new(BackupRecord::clone(&record), BackupJob::clone(&job), policy.clone());

@@ -56,13 +56,18 @@ pub(crate) fn manifest_key(
     location: &StorageUri,
     artifact: &ArtifactName,
 ) -> Result<ObjectKey, EngineError> {
-    let below = location.path().strip_prefix(root.path()).unwrap_or_default().trim_matches('/');
-    let key = if below.is_empty() {
-        format!("{artifact}/manifest.json")
-    } else {
-        format!("{below}/{artifact}/manifest.json")
+    let key = match below(root, location)? {
+        None => format!("{artifact}/manifest.json"),
+        Some(below) => format!("{below}/{artifact}/manifest.json"),
     };
     ObjectKey::new(key).map_err(|error| EngineError::Internal(error.to_string()))
+}
+
+/// Where a location lies below the root of its storage, unless it is the root.
+fn below(root: &StorageUri, location: &StorageUri) -> Result<Option<ObjectKey>, EngineError> {
+    let below = location.path().strip_prefix(root.path()).unwrap_or_default().trim_matches('/');
+    let key = (!below.is_empty()).then(|| ObjectKey::new(below)).transpose();
+    key.map_err(|error| EngineError::Internal(error.to_string()))
 }
 
 /// Writes a new manifest, which makes the backup count, and answers what lies there: ours, or the
@@ -109,11 +114,12 @@ pub(crate) async fn delete_manifest(storage: &dyn ObjectStorage, key: &ObjectKey
 /// Reads every manifest directly below a location, with what could not be read and why.
 pub(crate) async fn read_manifests(
     storage: &dyn ObjectStorage,
+    location: &StorageUri,
 ) -> Result<(Vec<Manifest>, Vec<String>), EngineError> {
     let (mut manifests, mut unreadable) = (Vec::new(), Vec::new());
-    for folder in storage.folders(None).await? {
+    for folder in storage.folders(below(storage.uri(), location)?.as_ref()).await? {
         let Ok(artifact) = ArtifactName::try_from(&*folder) else { continue };
-        let Ok(key) = ObjectKey::new(format!("{artifact}/manifest.json")) else { continue };
+        let key = manifest_key(storage.uri(), location, &artifact)?;
         match read_manifest(storage, &key).await {
             Ok(manifest) => manifests.push(manifest),
             Err(error) if error.class() == ErrorClass::NotFound => {}

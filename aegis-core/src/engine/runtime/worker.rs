@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) swept_others_at: Option<Monotonic>,
     /// Whether something runs that must be polled.
     pub(crate) polling: bool,
+    /// Whether the pass left something that can be done at once.
+    pub(crate) again: bool,
 }
 
 /// Why a pass ended early.
@@ -77,6 +79,7 @@ impl Worker {
             tables: HashMap::new(),
             swept_others_at: None,
             polling: false,
+            again: false,
         }
     }
 
@@ -104,7 +107,8 @@ impl Worker {
                 return self.core.options.poll_interval;
             }
         }
-        self.polling = false;
+        let began = self.core.clock.now();
+        (self.polling, self.again) = (false, false);
         if let Err(interrupted) = self.steps().await {
             match interrupted {
                 Interrupted::LeaseLost => {
@@ -117,7 +121,7 @@ impl Worker {
             }
             return self.core.options.poll_interval;
         }
-        self.rest().await
+        self.rest(began).await
     }
 
     async fn steps(&mut self) -> Result<(), Interrupted> {
@@ -134,10 +138,17 @@ impl Worker {
     }
 
     /// How long the next pass can wait.
-    async fn rest(&mut self) -> Duration {
+    ///
+    /// What was due before the pass began and still is can't be done for now (a record that the
+    /// floors keep, a driver that does not answer): to ask at once again would spin.
+    async fn rest(&mut self, began: crate::model::Timestamp) -> Duration {
         let options = &self.core.options;
+        if self.again {
+            return Duration::ZERO;
+        }
         let longest = if self.polling { options.poll_interval } else { options.idle_interval };
         match self.core.store.next_due(&self.cluster).await {
+            Ok(Some(due)) if due <= began => options.poll_interval.min(longest),
             Ok(Some(due)) => due.since(self.core.clock.now()).min(longest),
             Ok(None) => longest,
             Err(error) => {
@@ -151,11 +162,32 @@ impl Worker {
         self.core.decider(self.fence.as_ref())
     }
 
+    /// Makes sure that we may act: a long pass renews its lease on the way, so that it comes to its
+    /// end however much there is to do.
+    async fn keep_lease(&mut self) -> Result<(), Interrupted> {
+        match self.lease.ensure(&self.core).await? {
+            Hold::Ours(fence) if self.fence.as_ref() == Some(&fence) => Ok(()),
+            // Under another grant someone else may have acted since the pass read what it rests on.
+            Hold::Ours(_) | Hold::Theirs(_) => Err(Interrupted::LeaseLost),
+        }
+    }
+
+    /// What failed for one thing must not keep the others waiting; without the store or the lease
+    /// nothing can be done.
+    pub(crate) fn go_on(&mut self, done: Result<(), Interrupted>) -> Result<(), Interrupted> {
+        match done {
+            Err(Interrupted::Failed(error)) if !matches!(error, EngineError::Store(_)) => {
+                tracing::warn!(cluster = %self.cluster, error = %report(&error), "something is tried again by the next pass");
+                self.polling = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Commits under the lease; a conflict means that the next pass decides again.
     pub(crate) async fn commit(&mut self, changeset: Changeset) -> Result<Outcome, Interrupted> {
-        if !self.lease.is_safe(&self.core) {
-            return Err(Interrupted::LeaseLost);
-        }
+        self.keep_lease().await?;
         let outcome = commit(&self.core, changeset).await?;
         if let Outcome::Conflict(conflict) = &outcome {
             if matches!(conflict, Conflict::Fenced { .. }) {
@@ -179,7 +211,8 @@ impl Worker {
 
     /// Asks the driver how an operation is, unless it is too soon to ask again.
     ///
-    /// A driver that can't be reached leaves everything as it is.
+    /// A driver that can't be reached leaves everything as it is: its state is unknown, and no
+    /// progress is noted, so that one sees how old the last is. Deadlines go on.
     pub(crate) async fn observe(
         &mut self,
         operation: &Operation,
@@ -192,9 +225,7 @@ impl Worker {
         {
             return Ok(None);
         }
-        if !self.lease.is_safe(&self.core) {
-            return Err(Interrupted::LeaseLost);
-        }
+        self.keep_lease().await?;
         let Some(served) = self.core.clusters.get(&self.cluster) else { return Ok(None) };
         let seen = served.driver.observe(operation).await;
         let watched = self.watched.entry(operation.id).or_insert(Watched {
@@ -209,8 +240,9 @@ impl Worker {
                 Ok(Some(observation))
             }
             Err(error) => {
-                tracing::warn!(cluster = %self.cluster, operation = %operation.id, error = %report(&error), "the driver can't say how an operation is");
-                Ok(None)
+                let state = report(&error).to_string();
+                tracing::warn!(cluster = %self.cluster, operation = %operation.id, error = %state, "the driver can't say how an operation is");
+                Ok(Some(Observation::Unknown { state }))
             }
         }
     }
@@ -260,9 +292,7 @@ impl Worker {
         &mut self,
         operation: &Operation,
     ) -> Result<Result<(), crate::seams::DriverError>, Interrupted> {
-        if !self.lease.is_safe(&self.core) {
-            return Err(Interrupted::LeaseLost);
-        }
+        self.keep_lease().await?;
         self.polling = true;
         let Some(served) = self.core.clusters.get(&self.cluster) else { return Ok(Ok(())) };
         Ok(served.driver.start(operation).await)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::retention::{group_of, is_frozen, newest_of_cluster};
 use crate::{
     engine::{
+        EngineError,
         decide::{DeletionStep, Group, deletion_operation, lets_go},
         runtime::{Worker, delete_manifest, manifest::storage_of, worker::Interrupted},
     },
@@ -21,10 +22,12 @@ impl Worker {
     pub(crate) async fn delete_expired(&mut self) -> Result<(), Interrupted> {
         for record in self.due_records(RecordState::Deleting).await? {
             let RecordLifecycle::Deleting(deletion) = record.lifecycle.clone() else { continue };
-            self.watch_deletion(&record, &deletion).await?;
+            let done = self.watch_deletion(&record, &deletion).await;
+            self.go_on(done)?;
         }
         for record in self.due_records(RecordState::Expired).await? {
-            self.begin_deletion(&record).await?;
+            let done = self.begin_deletion(&record).await;
+            self.go_on(done)?;
         }
         Ok(())
     }
@@ -40,13 +43,17 @@ impl Worker {
 
     /// Decides once more, by the rules as they are now, and commits before the driver is called.
     async fn begin_deletion(&mut self, record: &Versioned<BackupRecord>) -> Result<(), Interrupted> {
+        let policy = match record.policy {
+            Some(id) => self.core.store.find::<Policy>(&Scope::Everyone, id).await?,
+            None => None,
+        };
         if is_frozen(&self.core, &record.tenant).await?
             || self.has_children(record).await?
-            || !self.still_expires(record).await?
+            || !self.still_expires(record, policy.as_deref()).await?
         {
             return Ok(());
         }
-        match self.decider().begin_deletion(record) {
+        match self.decider().begin_deletion(record, policy.as_ref()) {
             Ok(mut changeset) => {
                 self.core.note_exposure(&mut changeset).await?;
                 self.commit(changeset).await?;
@@ -67,20 +74,20 @@ impl Worker {
         Ok(chain.iter().any(|other| other.parent == Some(record.id)))
     }
 
-    async fn still_expires(&mut self, record: &Versioned<BackupRecord>) -> Result<bool, Interrupted> {
+    async fn still_expires(
+        &mut self,
+        record: &Versioned<BackupRecord>,
+        policy: Option<&Policy>,
+    ) -> Result<bool, Interrupted> {
         let RecordLifecycle::Expired { by, .. } = &record.lifecycle else { return Ok(false) };
         let Some(copy) = record.copies.first() else { return Ok(true) };
         let core = Arc::clone(&self.core);
-        let policy = match record.policy {
-            Some(id) => core.store.find::<Policy>(&Scope::Everyone, id).await?,
-            None => None,
-        };
         let records = group_of(&core, &record.tenant, &self.cluster, record.policy, &copy.location).await?;
         let group = Group {
             tenant: &record.tenant,
             cluster: &self.cluster,
             location: &copy.location,
-            policy: policy.as_deref(),
+            policy,
             records: &records,
             newest_of_cluster: newest_of_cluster(&core, &record.tenant, &self.cluster).await?,
             last_run: None,
@@ -108,12 +115,11 @@ impl Worker {
         match self.decider().observe_deletion(record, deletion, observation)? {
             DeletionStep::Wait => {}
             DeletionStep::Start => {
-                let core = Arc::clone(&self.core);
-                for copy in &record.copies {
-                    let (storage, key) = storage_of(&core, &copy.location, &record.artifact)?;
-                    delete_manifest(&**storage, &key).await?;
-                }
-                if let Err(error) = self.start(&operation).await? {
+                let failed = match self.delete_manifests(record).await {
+                    Ok(()) => self.start(&operation).await?.err().map(EngineError::from),
+                    Err(error) => Some(error),
+                };
+                if let Some(error) = failed {
                     let reason = crate::seams::report(&error).to_string();
                     tracing::warn!(record = %record.id, %reason, "the deletion of a record was not started");
                     let changeset = self.decider().postpone_deletion(record, deletion, reason);
@@ -123,6 +129,14 @@ impl Worker {
             DeletionStep::Commit(changeset) => {
                 self.commit(changeset).await?;
             }
+        }
+        Ok(())
+    }
+
+    async fn delete_manifests(&self, record: &BackupRecord) -> Result<(), EngineError> {
+        for copy in &record.copies {
+            let (storage, key) = storage_of(&self.core, &copy.location, &record.artifact)?;
+            delete_manifest(&**storage, &key).await?;
         }
         Ok(())
     }

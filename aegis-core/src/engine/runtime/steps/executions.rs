@@ -40,7 +40,8 @@ impl Worker {
         for execution in self.core.store.executions(&query).await?.items {
             let operation = execution_operation(&execution);
             if let Some(observation) = self.observe(&operation).await? {
-                self.follow_execution(&execution, &operation, observation).await?;
+                let done = self.follow_execution(&execution, &operation, observation).await;
+                self.go_on(done)?;
             }
         }
         Ok(())
@@ -57,10 +58,6 @@ impl Worker {
             ExecutionStep::Wait => {}
             ExecutionStep::Start => self.start_execution(execution, &around, operation).await?,
             ExecutionStep::Cancel => self.cancel(operation).await,
-            ExecutionStep::CommitAndCancel(changeset) => {
-                self.commit(changeset).await?;
-                self.cancel(operation).await;
-            }
             ExecutionStep::Commit(changeset) => {
                 self.commit(changeset).await?;
             }

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use super::{StartError, failure_of, start_error};
 use crate::{
     engine::{
+        EngineError,
         decide::{JobNext, NameTaken, Start, builds_on, job_operation},
         runtime::{Outcome, Worker, worker::Interrupted},
     },
     model::{
-        BackupJob, BackupRecord, ClusterState, EntityKey, JobStatus, NamespaceName, OperationId, RecordState,
-        StorageUri, Versioned,
+        BackupJob, BackupRecord, ClusterState, EntityKey, Failure, JobStatus, NamespaceName, OperationId,
+        RecordState, StorageUri, Versioned,
     },
     seams::{
         Conflict, Feature, JobOrder, JobQuery, Observation, Operation, RecordQuery, Scope, StoreExt, Window,
@@ -24,7 +25,8 @@ impl Worker {
     /// Looks at every job of the cluster that runs, or that may still end late.
     pub(crate) async fn watch_jobs(&mut self) -> Result<(), Interrupted> {
         for job in self.running_jobs().await? {
-            self.watch_job(&job).await?;
+            let done = self.watch_job(&job).await;
+            self.go_on(done)?;
         }
         Ok(())
     }
@@ -123,7 +125,8 @@ impl Worker {
             if !self.take_room(&mut rooms_of_locations, &job.location).await? {
                 continue;
             }
-            self.begin_job(&job, &existing).await?;
+            let done = self.begin_job(&job, &existing).await;
+            self.go_on(done)?;
             room -= 1;
         }
         Ok(())
@@ -240,14 +243,19 @@ impl Worker {
         operation: OperationId,
         outcome: &crate::seams::Outcome,
     ) -> Result<(), Interrupted> {
-        // What is not finished here is found again by the next pass.
-        match self.enter_record(job, operation, outcome).await {
-            Err(Interrupted::Failed(error)) if !error.class().is_transient() => {
-                let error = crate::seams::report(&error).to_string();
-                tracing::error!(job = %job.id, %operation, %error, "a backup could not be catalogued");
-                Ok(())
-            }
-            other => other,
+        let error = match self.enter_record(job, operation, outcome).await {
+            Err(Interrupted::Failed(error)) if !matches!(error, EngineError::Store(_)) => error,
+            other => return other,
+        };
+        let text = crate::seams::report(&error).to_string();
+        tracing::error!(job = %job.id, %operation, error = %text, "a backup could not be catalogued");
+        // What is not finished here is found again by the next pass, but not for ever.
+        let failure = Failure::new(format!("the backup could not be catalogued: {text}"));
+        let backoff = self.core.options.retry_backoff;
+        let taken = matches!(error, EngineError::AlreadyExists { .. });
+        match self.decider().uncatalogued(job, failure, taken, backoff)? {
+            Some(changeset) => self.commit_run_end(job, changeset).await,
+            None => Ok(()),
         }
     }
 }

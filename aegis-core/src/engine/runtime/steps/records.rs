@@ -99,7 +99,7 @@ impl Worker {
         job: &Versioned<BackupJob>,
         mut changeset: Changeset,
     ) -> Result<(), Interrupted> {
-        let base = job.open_attempt().and_then(|attempt| attempt.base.clone());
+        let base = Self::freed_base(job, &changeset);
         if let (Some(policy), Some(status)) = (job.policy, ended_status(&changeset))
             && let Some(state) = self.core.store.find::<PolicyState>(&Scope::Everyone, policy).await?
         {
@@ -114,6 +114,16 @@ impl Worker {
             tracing::debug!(job = %job.id, %conflict, "the end of a job is decided again");
         }
         Ok(())
+    }
+
+    /// What the job built on and needs no more. Work that may still end late needs it until then.
+    fn freed_base(job: &BackupJob, changeset: &Changeset) -> Option<RecordRef> {
+        let goes_on = changeset.changes.iter().any(|change| {
+            matches!(&change.write, Write::Update(Entity::Job(job), _) if job.late_operation.is_some())
+        });
+        let operation = job.late_operation.or_else(|| job.open_attempt().map(|attempt| attempt.operation));
+        let attempt = job.attempts.iter().find(|attempt| Some(attempt.operation) == operation);
+        attempt.filter(|_| !goes_on).and_then(|attempt| attempt.base.clone())
     }
 
     async fn free_base(

@@ -18,12 +18,16 @@ impl Worker {
     pub(crate) async fn settle_slots(&mut self) -> Result<(), Interrupted> {
         let now = self.core.clock.now();
         let due = self.core.store.due_policies(&self.cluster, now, BATCH).await?;
+        self.again |= due.len() == BATCH;
         for state in due {
-            if state.next_sweep_at.is_some_and(|at| at <= now) {
-                self.sweep_policy(&state).await?;
+            let done = if state.next_sweep_at.is_some_and(|at| at <= now) {
+                // Its slots may be due, too.
+                self.again |= state.next_run_at.is_some_and(|at| at <= now);
+                self.sweep_policy(&state).await
             } else {
-                self.settle_policy(&state).await?;
-            }
+                self.settle_policy(&state).await
+            };
+            self.go_on(done)?;
         }
         Ok(())
     }

@@ -19,7 +19,8 @@ impl Worker {
         for verification in self.core.store.verifications(&query).await?.items {
             let operation = verification_operation(&verification);
             if let Some(observation) = self.observe(&operation).await? {
-                self.follow_verification(&verification, &operation, observation).await?;
+                let done = self.follow_verification(&verification, &operation, observation).await;
+                self.go_on(done)?;
             }
         }
         Ok(())
