@@ -5,15 +5,15 @@ use std::time::Duration;
 use aegis_core::{
     engine::{Aegis, ComplianceStatus, Execute, NewPlan, PolicyChange, PolicyCompliance},
     model::{
-        JobStatus, NamespaceSelection, PolicyId, RecordId, RestoreTarget, RetentionRules, Rpo, Rto,
-        SkipReason, SlotOutcome, Timestamp, VerificationLevel,
+        BackupKind, JobStatus, NamespaceSelection, PolicyId, RecordId, RestoreTarget, RetentionRules, Rpo,
+        Rto, SkipReason, SlotOutcome, Timestamp, VerificationLevel,
     },
     rules::{
         LintCode,
         exposure::RpoStatus,
         rto::{RtoBasis, RtoStatus},
     },
-    seams::{ErrorClass, JobQuery, RecordQuery, Scope, WorkKind},
+    seams::{BackupDriver, ErrorClass, Feature, JobQuery, RecordQuery, Scope, WorkKind},
     testing::Script,
 };
 
@@ -142,6 +142,30 @@ async fn a_point_found_bad_ceases_to_count_and_the_one_before_it_counts_again() 
     assert_eq!(policy.rpo_status(), RpoStatus::Missed, "the older one is 105 minutes old");
     let books = me.attainment(id, START, at(3 * HOUR)).await.unwrap();
     assert!(books.restated.share.compliant < books.as_known.share.compliant, "{books:?}");
+}
+
+#[tokio::test]
+async fn what_rests_on_a_point_found_bad_ceases_to_count_with_it() {
+    let mut world = World::new();
+    let chained = world.driver.capabilities().clone().with_features([Feature::Chains]);
+    world.driver = world.driver.with_capabilities(chained);
+    let aegis = world.engine();
+    let mut new = new_policy("hourly", 3600);
+    (new.rpo, new.kind) = (Some(Rpo(90 * MINUTE)), BackupKind::Incremental);
+    new.retention = RetentionRules::last(50);
+    tenant(&aegis).create_policy(new).await.unwrap();
+    world.run(&aegis, 3 * HOUR + 20 * MINUTE).await;
+    assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Met);
+    let me = tenant(&aegis);
+    let chain = records(&aegis).await;
+    assert_eq!(me.record(chain[0]).await.unwrap().record.parent, Some(chain[1]), "a chain of three");
+    let root = chain[2];
+    let handle = me.record(root).await.unwrap().record.handle.clone();
+    assert!(world.driver.damage(&handle, VerificationLevel::Checksummed));
+    me.verify_record(root, VerificationLevel::Checksummed).await.unwrap();
+    world.run(&aegis, 5 * MINUTE).await;
+    assert!(me.record(root).await.unwrap().record.found_bad.is_some());
+    assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Unknown);
 }
 
 #[tokio::test]

@@ -43,7 +43,10 @@ async fn a_lost_catalogue_is_rebuilt_with_holds_and_policies_switched_off() {
     let held = me.record(before[0].record.id).await.unwrap();
     assert_eq!(held.record.holds.len(), 1);
     assert!(held.is_restorable);
-    assert!(!me.policy(policy).await.unwrap().policy.enabled);
+    let view = me.policy(policy).await.unwrap();
+    assert!(!view.policy.enabled);
+    let newest = after.iter().map(|view| view.record.recovery_point.at).max();
+    assert_eq!(view.state.unwrap().newest_usable.map(|point| point.recovery_point_at), newest);
     assert!(me.is_retention_frozen().await.unwrap());
 }
 

@@ -6,7 +6,7 @@ use super::{Listing, Tenant, assess::took};
 use crate::{
     engine::{
         EngineError,
-        decide::{note_edit, note_newest, policy_facts, warn_if_behind, with_due},
+        decide::{asks_anew, note_edit, note_newest, policy_facts, warn_if_behind, with_due},
         runtime::RETRIES,
     },
     model::{
@@ -157,7 +157,7 @@ struct Surroundings {
     old_name: Option<Versioned<Reservation>>,
     /// What its jobs are doing.
     activity: Activity,
-    /// The newest point that counts for the policy as it will be.
+    /// The newest point that counts for the policy as it will be, if it asks for something else.
     newest: Option<NewestPoint>,
 }
 
@@ -333,7 +333,11 @@ impl Tenant {
                 state: self.core.store.find::<PolicyState>(&self.scope(), id).await?,
                 old_name: self.reserved_name(&before).await?,
                 activity: self.core.activity(&before).await?,
-                newest: self.core.newest_point(&after, None, now).await?,
+                newest: if asks_anew(&before, &after) {
+                    self.core.newest_point(&after, None, now).await?
+                } else {
+                    None
+                },
             };
             let changeset = self.rewrite_policy(&before, after, &around);
             match self.commit(changeset).await? {

@@ -66,6 +66,7 @@ impl Tenant {
             }
             spoken_of.insert(handle);
         }
+        self.core.renew_exposure(&self.tenant, cluster, &self.principal).await?;
         rebuilt.without_manifest = present.difference(&spoken_of).cloned().collect();
         Ok(rebuilt)
     }

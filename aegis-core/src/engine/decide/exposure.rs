@@ -161,6 +161,11 @@ pub(crate) fn note_newest(
     }
 }
 
+/// Whether an edit of a policy changes what its exposure is judged by.
+pub(crate) fn asks_anew(before: &Policy, after: &Policy) -> bool {
+    PolicyTerm::of(before, before.created_at) != PolicyTerm::of(after, before.created_at)
+}
+
 /// A policy's state after an edit: another target, other namespaces, on or off.
 pub(crate) fn note_edit(
     state: &mut PolicyState,
@@ -169,14 +174,10 @@ pub(crate) fn note_edit(
     newest: Option<NewestPoint>,
     now: Timestamp,
 ) {
-    let term = PolicyTerm::of(after, now);
-    let is_new = state.terms.last().is_none_or(|last| {
-        (last.enabled, last.rpo, &last.namespaces) != (term.enabled, term.rpo, &term.namespaces)
-    });
-    if !is_new {
+    if !asks_anew(before, after) {
         return;
     }
-    state.terms.push(term);
+    state.terms.push(PolicyTerm::of(after, now));
     let mut rpo = rpo_state(before, state);
     let changes = [rpo.replace(newest, now), rpo.retarget(after.rpo.map_or(NO_TARGET, |rpo| rpo.0), now)];
     if changes.contains(&StateChange::Changed) {

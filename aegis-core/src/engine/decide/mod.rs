@@ -22,7 +22,8 @@ use crate::{
 pub(crate) use deletion::{DeletionStep, operation_of as deletion_operation};
 pub(crate) use execution::{ExecutionStep, ExecutionSurroundings, operation_of as execution_operation};
 pub(crate) use exposure::{
-    PointBook, count_alike, covers, keep_rpo, note_edit, note_newest, rpo_state, rpo_verdict, suspensions,
+    PointBook, asks_anew, count_alike, covers, keep_rpo, note_edit, note_newest, rpo_state, rpo_verdict,
+    suspensions,
 };
 pub(crate) use job::{JobNext, Start, builds_on, job_facts, operation_of as job_operation};
 pub(crate) use record::{NewRecord, record_facts};

@@ -3,60 +3,69 @@
 
 use std::sync::Arc;
 
-use super::Core;
+use super::{Core, Outcome, RETRIES, commit};
 use crate::{
     engine::{
         EngineError,
-        decide::{PointBook, count_alike, covers, keep_rpo, policy_facts, rpo_state},
+        decide::{PointBook, count_alike, covers, keep_rpo, note_newest, policy_facts, rpo_state},
     },
     model::{
-        BackupRecord, ClusterName, Entity, EventKind, Policy, PolicyState, RecordState, TenantId, Timestamp,
-        Versioned,
+        BackupRecord, ClusterName, Entity, EventKind, Policy, PolicyState, Principal, RecordState, TenantId,
+        Timestamp, Versioned,
     },
     rules::exposure::{Book, CountingPoint, NewestPoint, StateChange},
     seams::{Changeset, PolicyQuery, RecordQuery, Scope, StoreExt, Write},
 };
 
-/// Whether a record counts that did not before.
+/// What happened to a record that is of interest to exposure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Novelty {
     /// It enters the catalogue.
     New,
-    /// Something was found out, or its data goes.
-    Changed,
+    /// Its data goes. Leaves go first, so nothing that counts rests on it.
+    Gone,
+    /// Something was found out, which holds for all that rests on it, too.
+    Judged,
 }
 
 impl Core {
     /// Notes in `changeset` what the records that it writes mean for the exposure of policies. Costs
-    /// O(policies concerned) for a new record; the records that are left are read again only when
-    /// one ceases to count, or counts again.
+    /// O(policies concerned); the records that are left are read again only when the newest of a
+    /// policy goes, or when one is found bad, or good again.
     pub(crate) async fn note_exposure(&self, changeset: &mut Changeset) -> Result<(), EngineError> {
         let written: Vec<Arc<BackupRecord>> = changeset.changes.iter().filter_map(written_record).collect();
         for record in written {
             let before = self.store.find::<BackupRecord>(&Scope::Everyone, record.id).await?;
             let novelty = match &before {
                 Some(before) if count_alike(before, &record) => continue,
-                Some(_) => Novelty::Changed,
+                Some(_) if record.lifecycle.unusable_since().is_some() => Novelty::Gone,
+                Some(_) => Novelty::Judged,
                 None => Novelty::New,
             };
-            for policy in self.policies_concerned(&record).await? {
+            for policy in self.policies_concerned(&record, novelty).await? {
                 self.note_for_policy(changeset, &policy, &record, novelty).await?;
             }
         }
         Ok(())
     }
 
-    /// The policies that a record can count for: the one that it was made for; every one that a
-    /// manual backup covers.
-    async fn policies_concerned(&self, record: &BackupRecord) -> Result<Vec<Versioned<Policy>>, EngineError> {
-        if let Some(id) = record.policy {
+    /// The policies whose exposure a record can change: the one that it was made for; every one that
+    /// a manual backup covers; and, since a backup of one may rest on a record of another, every one
+    /// of the cluster when it is judged.
+    async fn policies_concerned(
+        &self,
+        record: &BackupRecord,
+        novelty: Novelty,
+    ) -> Result<Vec<Versioned<Policy>>, EngineError> {
+        if let Some(id) = record.policy.filter(|_| novelty != Novelty::Judged) {
             let policy = self.store.find::<Policy>(&Scope::Everyone, id).await?;
             return Ok(policy.into_iter().collect());
         }
         let mut query = PolicyQuery::new(Scope::Tenant(record.tenant.clone()));
         query.cluster = Some(record.cluster.clone());
-        let policies = self.store.policies(&query).await?.items;
-        Ok(policies.into_iter().filter(|policy| covers(record, &policy.namespaces)).collect())
+        let mut policies = self.store.policies(&query).await?.items;
+        policies.retain(|policy| novelty == Novelty::Judged || covers(record, &policy.namespaces));
+        Ok(policies)
     }
 
     async fn note_for_policy(
@@ -97,6 +106,37 @@ impl Core {
         match pending.and_then(|at| changeset.changes.get_mut(at)) {
             Some(change) => change.write = Write::Update(state.into(), read),
             None => changeset.update(read, state, EventKind::PolicyStateChanged, policy_facts(policy)),
+        }
+        Ok(())
+    }
+
+    /// Judges the exposure of every policy of a cluster anew, from what is in the catalogue: after it
+    /// was filled otherwise than by backups. Idempotent.
+    pub(crate) async fn renew_exposure(
+        &self,
+        tenant: &TenantId,
+        cluster: &ClusterName,
+        actor: &Principal,
+    ) -> Result<(), EngineError> {
+        let mut query = PolicyQuery::new(Scope::Tenant(tenant.clone()));
+        query.cluster = Some(cluster.clone());
+        for policy in self.store.policies(&query).await?.items {
+            for _ in 0..RETRIES {
+                let Some(state) = self.store.find::<PolicyState>(&Scope::Everyone, policy.id).await? else {
+                    break;
+                };
+                let mut changeset = self.decider(None).changeset_by(actor.clone());
+                let mut next = PolicyState::clone(&state);
+                let newest = self.newest_point(&policy, None, changeset.at).await?;
+                note_newest(&mut next, &policy, newest, changeset.at);
+                if next != *state.value {
+                    let kind = EventKind::PolicyStateChanged;
+                    changeset.update(state.version, next, kind, policy_facts(&policy));
+                }
+                if let Outcome::Applied = commit(self, changeset).await? {
+                    break;
+                }
+            }
         }
         Ok(())
     }
