@@ -210,13 +210,23 @@ fn entries(entity: &Entity) -> Vec<(List, Place)> {
                 entries.add(place, Of::ActiveIn(verification.cluster.clone()));
             }
         }
+        Entity::DrTest(test) => {
+            let place = (test.started_at, test.id.as_uuid());
+            entries.owned(place, &test.tenant);
+            entries.add(place, Of::Cluster(test.target_cluster.clone()));
+            entries.extend(place, test.policy.map(Of::Policy));
+            entries.extend(place, test.run.as_ref().map(|run| Of::Record(run.record.id)));
+            if test.status == CheckStatus::Running {
+                entries.add(place, Of::ActiveIn(test.target_cluster.clone()));
+            }
+        }
         Entity::RetentionRun(run) => {
             let place = (run.started_at, run.id.as_uuid());
             entries.owned(place, &run.tenant);
             entries.add(place, Of::Cluster(run.cluster.clone()));
             entries.extend(place, run.policy.map(Of::Policy));
         }
-        Entity::DrTest(_) | Entity::ClusterState(_) | Entity::Reservation(_) => {}
+        Entity::ClusterState(_) | Entity::Reservation(_) => {}
     }
     entries.entries
 }

@@ -4,13 +4,13 @@ use std::{cmp::Reverse, collections::BTreeSet, ops::Bound};
 
 use aegis_core::{
     model::{
-        BackupJob, BackupRecord, Bytes, CheckStatus, ClusterName, EntityKey, EntityKind, ExecutionStatus,
-        JobStatus, Policy, PolicyState, RecordState, RecoveryExecution, RecoveryPlan, RetentionRun, Slot,
-        SlotKey, Stored, Timestamp, Verification, Versioned,
+        BackupJob, BackupRecord, Bytes, CheckStatus, ClusterName, DrTest, EntityKey, EntityKind,
+        ExecutionStatus, JobStatus, Policy, PolicyState, RecordState, RecoveryExecution, RecoveryPlan,
+        RetentionRun, Slot, SlotKey, Stored, Timestamp, Verification, Versioned,
     },
     seams::{
-        ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, RecordQuery, RecordTotals,
-        RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
+        DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, RecordQuery,
+        RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
     },
 };
 use uuid::Uuid;
@@ -38,7 +38,7 @@ macro_rules! listed_by_id {
 
 listed_by_id! {
     BackupJob => Job, BackupRecord => Record, RecoveryPlan => Plan, RecoveryExecution => Execution,
-    Policy => Policy, PolicyState => PolicyState, Verification => Verification, RetentionRun => RetentionRun,
+    Policy => Policy, PolicyState => PolicyState, Verification => Verification, DrTest => DrTest, RetentionRun => RetentionRun,
 }
 
 impl Listed for Slot {
@@ -191,6 +191,17 @@ impl State {
             query.record.map(Of::Record),
         ];
         self.page(lists(&query.scope, narrower), EVER, &query.window, |check| query.matches(check))
+    }
+
+    pub(crate) fn dr_tests(&self, query: &DrTestQuery) -> Page<DrTest> {
+        let running = query.status == Some(CheckStatus::Running);
+        let narrower = [
+            query.cluster.clone().map(Of::Cluster),
+            query.cluster.clone().filter(|_| running).map(Of::ActiveIn),
+            query.policy.map(Of::Policy),
+            query.record.map(Of::Record),
+        ];
+        self.page(lists(&query.scope, narrower), EVER, &query.window, |test| query.matches(test))
     }
 
     pub(crate) fn retention_runs(&self, query: &RetentionRunQuery) -> Page<RetentionRun> {

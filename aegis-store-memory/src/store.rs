@@ -9,14 +9,14 @@ use std::{
 
 use aegis_core::{
     model::{
-        BackupJob, BackupRecord, ClusterName, Entity, EntityKey, OperationId, Policy, PolicyState, Position,
-        RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp, Verification,
-        Version, Versioned,
+        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy, PolicyState,
+        Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp,
+        Verification, Version, Versioned,
     },
     seams::{
-        Changeset, Claim, Clock, Committed, ExecutionQuery, Fence, HolderId, JobQuery, LeaseName, Page,
-        PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed,
-        SlotQuery, Store, StoreError, VerificationQuery,
+        Changeset, Claim, Clock, Committed, DrTestQuery, ExecutionQuery, Fence, HolderId, JobQuery,
+        LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals,
+        RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, VerificationQuery,
     },
 };
 use async_trait::async_trait;
@@ -102,6 +102,10 @@ impl Store for MemoryStore {
 
     async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError> {
         Ok(self.read().verifications(query))
+    }
+
+    async fn dr_tests(&self, query: &DrTestQuery) -> Result<Page<DrTest>, StoreError> {
+        Ok(self.read().dr_tests(query))
     }
 
     async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError> {

@@ -148,7 +148,7 @@ mod mutants {
         get_stays_in_its_scope: GetCrossesTenants;
         queries_stay_in_their_scope: Ignores(JobScope), Ignores(RecordScope), Ignores(PlanScope),
             Ignores(ExecutionScope), Ignores(PolicyScope), Ignores(SlotScope), Ignores(VerificationScope),
-            Ignores(RetentionRunScope);
+            Ignores(RetentionRunScope), Ignores(DrTestScope);
         keys_are_unique_over_all_tenants: InsertsReplace;
         tenants_are_those_that_own_something: TenantsAreForgotten;
         jobs_are_found_by_each_filter: Ignores(JobCluster), Ignores(JobStatuses), Ignores(JobLive),
@@ -163,6 +163,8 @@ mod mutants {
         slots_are_found_by_each_filter: Ignores(SlotPolicy), Ignores(SlotFrom), Ignores(SlotTo);
         verifications_are_found_by_each_filter: Ignores(VerificationCluster), Ignores(VerificationRecord),
             Ignores(VerificationStatus);
+        dr_tests_are_found_by_each_filter: Ignores(DrTestCluster), Ignores(DrTestPolicy),
+            Ignores(DrTestRecord), Ignores(DrTestStatus), Ignores(DrTestActiveAfter);
         retention_runs_are_found_by_each_filter: Ignores(RetentionRunCluster), Ignores(RetentionRunPolicy);
         lists_are_newest_first_and_ties_by_id: ListsAreReversed;
         jobs_are_dispatched_by_priority_then_age: Ignores(JobDispatch);

@@ -26,6 +26,8 @@ pub struct EngineOptions {
     pub verification_timeout: Duration,
     /// How long a recovery execution may run.
     pub execution_timeout: Duration,
+    /// How long a DR test may run, its checks included.
+    pub dr_test_timeout: Duration,
     /// How long shutdown waits for what is under way in a pass.
     pub drain_timeout: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for EngineOptions {
             sweep_interval: Duration::from_secs(24 * 3600),
             verification_timeout: Duration::from_secs(24 * 3600),
             execution_timeout: Duration::from_secs(24 * 3600),
+            dr_test_timeout: Duration::from_secs(24 * 3600),
             drain_timeout: Duration::from_secs(30),
         }
     }

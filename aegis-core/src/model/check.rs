@@ -1,12 +1,12 @@
-//! What is run to find out: verifications, DR tests and retention runs.
+//! What is run to find out: verifications and retention runs; DR tests have a file of their own.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ArtifactName, Bytes, ClusterName, DrTestId, IssueGroup, Machine, OperationId, PolicyId, Principal,
-    RecordId, RecordRef, RetentionRunId, StorageUri, TenantId, Timestamp, TransitionError, VerificationId,
+    ArtifactName, Bytes, ClusterName, IssueGroup, Machine, OperationId, PolicyId, Principal, RecordId,
+    RecordRef, RetentionRunId, StorageUri, TenantId, Timestamp, TransitionError, VerificationId,
     VerificationLevel, machine::labels,
 };
 
@@ -87,51 +87,6 @@ pub struct Verification {
 
 impl Verification {
     /// The verification after `step`.
-    ///
-    /// # Errors
-    /// [`TransitionError`] if it is over already.
-    pub fn apply(mut self, step: CheckStep, at: Timestamp) -> Result<Self, TransitionError> {
-        self.status = self.status.after(step)?;
-        self.completed_at = Some(at);
-        Ok(self)
-    }
-}
-
-/// One drill: a record restored somewhere harmless, checked, measured, cleaned up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrTest {
-    /// Its id.
-    pub id: DrTestId,
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// The policy that it proves.
-    pub policy: Option<PolicyId>,
-    /// The record that it restores.
-    pub record: RecordId,
-    /// Where to.
-    pub target_cluster: ClusterName,
-    /// The identity of the restore that the driver sees.
-    pub operation: OperationId,
-    /// Where it stands. Changed by [`apply`](Self::apply) alone.
-    pub status: CheckStatus,
-    /// Who asked for it.
-    pub requested_by: Principal,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it ended.
-    pub completed_at: Option<Timestamp>,
-    /// How long the restore itself took: the recovery time actual.
-    pub restore_duration: Option<Duration>,
-    /// The highest level that passed.
-    pub passed_level: Option<VerificationLevel>,
-    /// Why it failed or was not run, for a person.
-    pub reason: Option<String>,
-    /// Findings by cause.
-    pub errors: Vec<IssueGroup>,
-}
-
-impl DrTest {
-    /// The DR test after `step`.
     ///
     /// # Errors
     /// [`TransitionError`] if it is over already.

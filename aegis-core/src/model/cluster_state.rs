@@ -1,12 +1,14 @@
 //! What goes on in a cluster that keeps other things from starting.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterName, ExecutionId, NamespaceName, NamespaceSelection, Timestamp};
+use super::{ClusterName, DrTestId, ExecutionId, NamespaceName, NamespaceSelection, Timestamp};
 
-/// The recovery executions that are active in a cluster, over all tenants.
+/// The restores that are active in a cluster, over all tenants.
 ///
-/// One entity, so that two executions whose namespaces overlap can't both be committed.
+/// One entity, so that two restores whose namespaces overlap can't both be committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterState {
     /// The cluster.
@@ -15,11 +17,30 @@ pub struct ClusterState {
     pub restores: Vec<ActiveRestore>,
 }
 
-/// A recovery execution that is active.
+/// What restores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoredBy {
+    /// A recovery execution.
+    Execution(ExecutionId),
+    /// A DR test.
+    DrTest(DrTestId),
+}
+
+impl fmt::Display for RestoredBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Execution(id) => write!(f, "execution `{id}`"),
+            Self::DrTest(id) => write!(f, "DR test `{id}`"),
+        }
+    }
+}
+
+/// A restore that is active.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveRestore {
-    /// The execution.
-    pub execution: ExecutionId,
+    /// What restores.
+    pub by: RestoredBy,
     /// What it writes to, by the names at the target.
     pub namespaces: Vec<NamespaceName>,
     /// Since when.

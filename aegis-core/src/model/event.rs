@@ -101,6 +101,8 @@ labels! {
         VerificationEnded = "verification.ended",
         /// A DR test began.
         DrTestStarted = "dr_test.started",
+        /// A DR test went on to its next phase.
+        DrTestAdvanced = "dr_test.advanced",
         /// A DR test ended.
         DrTestEnded = "dr_test.ended",
         /// A retention run was recorded.

@@ -4,6 +4,7 @@ mod artifact;
 mod backup;
 mod check;
 mod cluster_state;
+mod dr_test;
 mod entity;
 mod event;
 mod id;
@@ -28,8 +29,12 @@ pub use backup::{
     BackupKind, Bytes, Consistency, Encryption, Failure, IssueGroup, Progress, RecoveryPoint, ResourceCounts,
     Sizes, VerificationLevel,
 };
-pub use check::{CheckStatus, CheckStep, DrTest, RetentionDecision, RetentionRun, Verification};
-pub use cluster_state::{ActiveRestore, ClusterState};
+pub use check::{CheckStatus, CheckStep, RetentionDecision, RetentionRun, Verification};
+pub use cluster_state::{ActiveRestore, ClusterState, RestoredBy};
+pub use dr_test::{
+    DrDestination, DrFinding, DrPhase, DrRestore, DrRun, DrTarget, DrTargetError, DrTest, DrTestRule,
+    RecordChoice,
+};
 pub use entity::{Entity, EntityKey, EntityKind, SlotKey, Stored, Version, Versioned};
 pub use event::{ChainHash, Event, EventFacts, EventId, EventKind, Position, SealedEvent};
 pub use id::{
@@ -43,8 +48,8 @@ pub use location::{StorageBackend, StorageUri, StorageUriError};
 pub use machine::{Machine, TransitionError, UnknownLabel};
 pub use policy::{Policy, PolicyState, PolicyTerm, Rpo, Rto, UsablePoint};
 pub use record::{
-    BackupRecord, Deletion, Evidence, ExpiredBy, FoundBad, Hold, RecordCopy, RecordLifecycle, RecordRef,
-    RecordState, RecordStep, RecordStepKind, RecordUse,
+    BackupRecord, Deletion, Evidence, EvidenceSource, ExpiredBy, FoundBad, Hold, RecordCopy, RecordLifecycle,
+    RecordRef, RecordState, RecordStep, RecordStepKind, RecordUse,
 };
 pub use recovery::{
     Approval, ApprovalRule, ExecutionResult, ExecutionStatus, ExecutionStepKind, ExistingResourcePolicy,

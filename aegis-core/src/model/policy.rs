@@ -5,9 +5,9 @@ use std::{num::NonZeroU32, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupKind, ClusterName, DisplayName, JobId, JobStatus, Labels, NamespaceSelection, PolicyId, Principal,
-    RecordId, RetentionRules, Schedule, ScheduleOptions, StorageUri, TenantId, Timestamp, VerificationLevel,
-    ZoneName,
+    BackupKind, ClusterName, DisplayName, DrTestId, DrTestRule, JobId, JobStatus, Labels, NamespaceSelection,
+    PolicyId, Principal, RecordId, RetentionRules, Schedule, ScheduleOptions, StorageUri, TenantId,
+    Timestamp, VerificationLevel, ZoneName,
 };
 
 /// The recovery point objective: how much may be lost, as time.
@@ -61,6 +61,8 @@ pub struct Policy {
     pub timeout: Duration,
     /// How deep each new record is verified; not at all if `None`.
     pub verify: Option<VerificationLevel>,
+    /// The DR tests that prove it; none if `None`.
+    pub dr_test: Option<DrTestRule>,
     /// Whether records that lack something count for the RPO.
     pub count_partial: bool,
     /// Labels of its jobs.
@@ -104,6 +106,12 @@ pub struct PolicyState {
     pub next_run_at: Option<Timestamp>,
     /// When retention looks at its records next.
     pub next_sweep_at: Option<Timestamp>,
+    /// Up to where the times of its DR tests are settled, this instant included.
+    pub dr_test_watermark: Timestamp,
+    /// When its next DR test is due; `None` while it asks for none or is disabled.
+    pub next_dr_test_at: Option<Timestamp>,
+    /// Its newest scheduled DR test.
+    pub last_dr_test: Option<DrTestId>,
     /// When the engine must look at it next, for whatever reason; `None` for never.
     pub due_at: Option<Timestamp>,
     /// When a slot last became a job.
@@ -169,6 +177,9 @@ impl PolicyState {
             watermark: policy.effective_at,
             next_run_at: None,
             next_sweep_at: None,
+            dr_test_watermark: policy.effective_at,
+            next_dr_test_at: None,
+            last_dr_test: None,
             due_at: Some(policy.effective_at),
             last_run_at: None,
             last_job: None,

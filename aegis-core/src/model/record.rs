@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ArtifactName, BackupKind, Bytes, ChainId, ClusterName, DisplayName, Encryption, ExecutionId, IssueGroup,
-    JobId, Labels, Machine, NamespaceName, NamespaceSelection, OperationId, PolicyId, Principal, RecordId,
-    RecoveryPoint, ResourceCounts, Sizes, StorageUri, TenantId, Timestamp, TransitionError, VerificationId,
-    VerificationLevel, machine::labels,
+    ArtifactName, BackupKind, Bytes, ChainId, ClusterName, DisplayName, DrTestId, Encryption, ExecutionId,
+    IssueGroup, JobId, Labels, Machine, NamespaceName, NamespaceSelection, OperationId, PolicyId, Principal,
+    RecordId, RecoveryPoint, ResourceCounts, RestoredBy, Sizes, StorageUri, TenantId, Timestamp,
+    TransitionError, VerificationId, VerificationLevel, machine::labels,
 };
 
 labels! {
@@ -209,6 +209,8 @@ pub enum RecordUse {
     Execution(ExecutionId),
     /// A verification reads it.
     Verification(VerificationId),
+    /// A DR test restores it.
+    DrTest(DrTestId),
     /// A backup builds on it.
     Job(JobId),
 }
@@ -222,8 +224,18 @@ pub struct Evidence {
     pub at: Timestamp,
     /// Whether it passed.
     pub passed: bool,
-    /// The verification that found it.
-    pub verification: VerificationId,
+    /// What found it.
+    pub found_by: EvidenceSource,
+}
+
+/// What found out about a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceSource {
+    /// A verification.
+    Verification(VerificationId),
+    /// A DR test.
+    DrTest(DrTestId),
 }
 
 /// The finding that a record is of no use.
@@ -293,7 +305,7 @@ pub struct BackupRecord {
     /// The finding that it is of no use.
     pub found_bad: Option<FoundBad>,
     /// A restore that ran while it was made: it is not good by itself.
-    pub made_during: Option<ExecutionId>,
+    pub made_during: Option<RestoredBy>,
     /// Who said that it stays.
     pub holds: Vec<Hold>,
     /// Whether people marked it as never to expire.

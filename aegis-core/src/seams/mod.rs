@@ -1,6 +1,7 @@
 //! The seams: what Aegis asks of the systems around it.
 
 mod clock;
+mod dr_check;
 mod driver;
 mod error;
 #[cfg(feature = "mocks")]
@@ -12,6 +13,7 @@ mod object_storage;
 mod store;
 
 pub use clock::{Clock, Monotonic};
+pub use dr_check::{DrCheck, DrVerdict, RestoredCopy};
 pub use driver::{
     BackupDriver, BackupResult, BackupWork, BrowseEntry, BrowsePage, BrowseRequest, Capabilities, DeleteWork,
     DriverError, DriverErrorDetail, EndStatus, EntryKind, Feature, InventoryItem, InventoryPage,
@@ -27,8 +29,8 @@ pub use object_storage::{
     StorageUsage,
 };
 pub use store::{
-    Change, Changeset, Claim, Committed, Conflict, Cursor, ExecutionQuery, Expect, Fence, Generation,
-    HolderId, JobOrder, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport,
+    Change, Changeset, Claim, Committed, Conflict, Cursor, DrTestQuery, ExecutionQuery, Expect, Fence,
+    Generation, HolderId, JobOrder, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport,
     RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreExt,
     VerificationQuery, Window, Write,
 };

@@ -228,6 +228,7 @@ pub fn policy(number: u64) -> Policy {
         max_attempts: Policy::DEFAULT_MAX_ATTEMPTS,
         timeout: Policy::DEFAULT_TIMEOUT,
         verify: None,
+        dr_test: None,
         count_partial: false,
         labels: Labels::default(),
         created_by: principal(),

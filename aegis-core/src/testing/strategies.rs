@@ -13,9 +13,9 @@ use uuid::Uuid;
 use super::fixtures;
 use crate::model::{
     ArtifactName, Attempt, BackupJob, BackupKind, BackupRecord, Bytes, ClusterName, CronExpression, Deletion,
-    DisplayName, Evidence, ExistingResourcePolicy, ExpiredBy, Failure, FoundBad, Frequency, Hold, IssueGroup,
-    JobResult, JobStep, KeepRules, Labels, NamespaceName, NamespaceSelection, PlanStepKind, Policy,
-    Principal, Progress, RecordStep, RecoveryPlan, ResourceCounts, RestoreOptions, RestoreTarget,
+    DisplayName, Evidence, EvidenceSource, ExistingResourcePolicy, ExpiredBy, Failure, FoundBad, Frequency,
+    Hold, IssueGroup, JobResult, JobStep, KeepRules, Labels, NamespaceName, NamespaceSelection, PlanStepKind,
+    Policy, Principal, Progress, RecordStep, RecoveryPlan, ResourceCounts, RestoreOptions, RestoreTarget,
     RetentionRules, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes, StorageUri, TenantId, TimeOfDay,
     Timestamp, VerificationLevel, ZoneName,
 };
@@ -329,8 +329,10 @@ fn hold() -> impl Strategy<Value = Hold> {
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {
-    (verification_level(), timestamp(), any::<bool>(), id())
-        .prop_map(|(level, at, passed, verification)| Evidence { level, at, passed, verification })
+    (verification_level(), timestamp(), any::<bool>(), id()).prop_map(|(level, at, passed, verification)| {
+        let found_by = EvidenceSource::Verification(verification);
+        Evidence { level, at, passed, found_by }
+    })
 }
 
 /// Records in every state, as the steps of the state machine lead there, some held, protected,

@@ -9,14 +9,16 @@ use crate::{
         decide::{covers, rpo_verdict},
     },
     model::{
-        BackupJob, BackupKind, BackupRecord, Bytes, CheckStatus, ClusterName, ExecutionStatus, JobStatus,
-        Policy, PolicyId, PolicyState, RecoveryExecution, StorageUri, Timestamp, Versioned,
+        BackupJob, BackupKind, BackupRecord, Bytes, CheckStatus, ClusterName, DrTest, ExecutionStatus,
+        JobStatus, Policy, PolicyId, PolicyState, RecoveryExecution, StorageUri, Timestamp, Versioned,
     },
     rules::{
         exposure::{Mend, RpoVerdict},
         rto::{self, RtoBasis, RtoInput, RtoSample, RtoVerdict, STALE_AFTER},
     },
-    seams::{ExecutionQuery, JobQuery, PolicyQuery, RecordQuery, StoreExt, VerificationQuery, Window},
+    seams::{
+        DrTestQuery, ExecutionQuery, JobQuery, PolicyQuery, RecordQuery, StoreExt, VerificationQuery, Window,
+    },
 };
 
 /// How many of a policy's newest records tell how long its backups take and how large they are.
@@ -144,6 +146,13 @@ impl Tenant {
             let record = store.find::<BackupRecord>(&self.scope(), execution.record.id).await?;
             restores.push(Measured { record, location: execution.record.location.clone(), sample });
         }
+        let mut query = DrTestQuery::new(self.scope());
+        query.active_after = Some(now.saturating_sub(STALE_AFTER));
+        for test in store.dr_tests(&query).await?.items {
+            let (Some(sample), Some(run)) = (drill_sample(&test), &test.run) else { continue };
+            let record = store.find::<BackupRecord>(&self.scope(), run.record.id).await?;
+            restores.push(Measured { record, location: run.record.location.clone(), sample });
+        }
         let mut query = VerificationQuery::new(self.scope()).with_window(Window::first(VERIFICATIONS));
         query.cluster = cluster.cloned();
         query.status = Some(CheckStatus::Passed);
@@ -200,6 +209,27 @@ fn restore_sample(execution: &RecoveryExecution) -> Option<RtoSample> {
         at: execution.completed_at?,
         duration: execution.duration()?,
         bytes,
+        succeeded,
+    })
+}
+
+/// What a DR test that is over tells: one that was not run tells nothing; one that failed, even if
+/// only by its checks, is a restore that did not succeed.
+fn drill_sample(test: &DrTest) -> Option<RtoSample> {
+    let succeeded = match test.status {
+        CheckStatus::Passed => true,
+        CheckStatus::Failed => false,
+        CheckStatus::Running | CheckStatus::NotRun => return None,
+    };
+    let restore = test.restore.as_ref();
+    if succeeded && restore.is_none_or(|restore| restore.bytes == Bytes(0)) {
+        return None;
+    }
+    Some(RtoSample {
+        basis: RtoBasis::SameLocation,
+        at: test.completed_at?,
+        duration: test.recovery_time_actual().unwrap_or_default(),
+        bytes: restore.map(|restore| restore.bytes),
         succeeded,
     })
 }

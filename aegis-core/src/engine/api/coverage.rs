@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use super::Tenant;
 use crate::{
     engine::EngineError,
-    model::{BackupRecord, ClusterName, NamespaceName, Policy, RecordState, Timestamp, Versioned},
+    model::{
+        BackupRecord, ClusterName, NamespaceName, Policy, PolicyState, RecordState, Timestamp, Versioned,
+    },
     rules::coverage::{CoverageInput, NamespaceCoverage, coverage_facts, coverage_of},
     rules::health::CoverageFacts,
-    seams::{Cursor, PolicyQuery, RecordQuery, Window, report},
+    seams::{Cursor, PolicyQuery, RecordQuery, StoreExt, Window, report},
 };
 
 /// How many records one read brings.
@@ -89,8 +91,9 @@ impl Tenant {
         Ok(judged.collect())
     }
 
-    /// Which of `namespaces` a policy can bring back. Reads its records from the newest on, until
-    /// each namespace that it selects was found: one, as a rule.
+    /// Which of `namespaces` a policy can bring back. Looks at its newest usable record, which may be
+    /// a manual one that covers it, and then at its own from the newest on, until each namespace that
+    /// it selects was found: one, as a rule.
     async fn recoverable(
         &self,
         policy: &Policy,
@@ -99,6 +102,14 @@ impl Tenant {
         let mut found = BTreeSet::new();
         let mut wanted: BTreeSet<&NamespaceName> =
             namespaces.iter().filter(|name| policy.enabled && policy.namespaces.matches(name)).collect();
+        if let Some(state) = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?
+            && let Some(newest) = state.newest_usable
+            && let Some(record) = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?
+            && self.counts_for(policy, &record, &wanted).await?
+        {
+            wanted.retain(|name| !record.namespaces.contains(name));
+            found.extend(record.namespaces.iter().cloned());
+        }
         let mut query = RecordQuery::new(self.scope()).with_window(Window::first(BATCH));
         query.policy = Some(policy.id);
         query.states = vec![RecordState::Available, RecordState::Expired];
@@ -124,7 +135,7 @@ impl Tenant {
         wanted: &BTreeSet<&NamespaceName>,
     ) -> Result<bool, EngineError> {
         let counts = record.cluster == policy.cluster
-            && record.made_during.is_none()
+            && (record.made_during.is_none() || record.verified().is_some())
             && (!record.partial || policy.count_partial)
             && record.namespaces.iter().any(|name| wanted.contains(name));
         Ok(counts && self.is_restorable(record).await?)

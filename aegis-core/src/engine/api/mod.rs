@@ -3,6 +3,7 @@
 mod assess;
 mod compliance;
 mod coverage;
+mod dr_tests;
 mod events;
 mod health;
 mod jobs;
@@ -16,6 +17,7 @@ mod tenant;
 
 pub use compliance::{Compliance, ComplianceStatus, PolicyAttainment, PolicyCompliance};
 pub use coverage::{ClusterCoverage, Coverage};
+pub use dr_tests::{DrSubject, NewDrTest};
 pub use health::{BackupStatus, ClusterSummary, HealthSummary, RecoveryReadiness};
 pub use jobs::{JobView, NewJob};
 pub use plans::{Execute, Executed, ExecutionView, NewPlan, PlanView};

@@ -15,7 +15,7 @@ use crate::{
         ActiveRestore, Approval, ApprovalRule, BackupRecord, ClusterName, ClusterState, DisplayName,
         EntityKey, EventFacts, EventKind, ExecutionId, ExecutionStatus, ExistingResourcePolicy, Machine,
         NamespaceName, NamespaceSelection, PlanHash, PlanId, PlanStatus, PlanStepKind, RecordId, RecordRef,
-        RecordUse, RecoveryExecution, RecoveryPlan, RestoreOptions, RestoreTarget, Versioned,
+        RecordUse, RecoveryExecution, RecoveryPlan, RestoreOptions, RestoreTarget, RestoredBy, Versioned,
     },
     seams::{
         Capabilities, Changeset, Conflict, ExecutionQuery, Feature, PlanQuery, ProgressReport,
@@ -399,9 +399,9 @@ impl Tenant {
             |target| ClusterState::clone(target),
         );
         if let Some(active) = state.restore_into_any(&into) {
-            let execution = active.execution;
+            let by = active.by;
             return Err(EngineError::Blocked(format!(
-                "execution `{execution}` is restoring into the same namespaces: wait for it or cancel it"
+                "{by} is restoring into the same namespaces: wait for it or cancel it"
             )));
         }
         let mut changeset = self.changeset(&decider);
@@ -441,7 +441,11 @@ impl Tenant {
             EventKind::RecordUseChanged,
             record_facts(&resolved.record),
         );
-        state.restores.push(ActiveRestore { execution: id, namespaces: into, since: decider.now });
+        state.restores.push(ActiveRestore {
+            by: RestoredBy::Execution(id),
+            namespaces: into,
+            since: decider.now,
+        });
         let facts = plan_facts(plan);
         match target {
             Some(target) => {

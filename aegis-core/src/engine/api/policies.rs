@@ -6,13 +6,14 @@ use super::{Listing, Tenant, assess::took};
 use crate::{
     engine::{
         EngineError,
-        decide::{asks_anew, note_edit, note_newest, policy_facts, warn_if_behind, with_due},
+        decide::{asks_anew, dr_table, note_edit, note_newest, policy_facts, warn_if_behind, with_due},
         runtime::RETRIES,
     },
     model::{
-        BackupKind, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, Labels, NamespaceSelection,
-        Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo, Rto, Schedule,
-        ScheduleOptions, SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version, Versioned,
+        BackupKind, ClusterName, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels,
+        NamespaceSelection, Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo,
+        Rto, Schedule, ScheduleOptions, SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version,
+        Versioned,
     },
     rules::{
         Activity, LintFinding, PolicyFigures, Settlement, Standing, Timetable, close, exposure::NewestPoint,
@@ -59,6 +60,8 @@ pub struct NewPolicy {
     pub timeout: Duration,
     /// How deep each new record is verified.
     pub verify: Option<VerificationLevel>,
+    /// The DR tests that prove it.
+    pub dr_test: Option<DrTestRule>,
     /// Whether records that lack something count for the RPO.
     pub count_partial: bool,
     /// Labels of its jobs.
@@ -93,6 +96,7 @@ impl NewPolicy {
             max_attempts: Policy::DEFAULT_MAX_ATTEMPTS,
             timeout: Policy::DEFAULT_TIMEOUT,
             verify: None,
+            dr_test: None,
             count_partial: false,
             labels: Labels::default(),
         }
@@ -133,6 +137,8 @@ pub struct PolicyChange {
     pub priority: Option<i32>,
     /// Another level, or none.
     pub verify: Option<Option<VerificationLevel>>,
+    /// Other DR tests, in force from now, or none.
+    pub dr_test: Option<Option<DrTestRule>>,
     /// Other labels.
     pub labels: Option<Labels>,
 }
@@ -170,6 +176,7 @@ impl Tenant {
     /// does not have).
     pub async fn create_policy(&self, new: NewPolicy) -> Result<PolicyView, EngineError> {
         self.check_policy(&new.cluster, new.kind, new.verify, &new.retention)?;
+        self.check_dr_rule(&new.cluster, new.dr_test.as_ref())?;
         let location = self.location(new.location.clone())?;
         let now = self.core.clock.now();
         let policy = self.policy_of(new, self.core.ids.mint(now), location, now);
@@ -183,6 +190,7 @@ impl Tenant {
             note_newest(&mut state, &policy, newest, now);
             state.next_run_at =
                 settle(&table, standing(&state, decider.now)).next_at.filter(|_| policy.enabled);
+            state = plan_dr_tests(state, &policy, decider.now);
             let mut changeset = self.changeset(&decider);
             self.reserve_policy_name(&mut changeset, &policy);
             changeset.insert(with_due(state), EventKind::PolicyStateChanged, policy_facts(&policy));
@@ -216,6 +224,7 @@ impl Tenant {
             max_attempts: new.max_attempts,
             timeout: new.timeout,
             verify: new.verify,
+            dr_test: new.dr_test,
             count_partial: new.count_partial,
             labels: new.labels,
             created_by: self.principal.clone(),
@@ -325,6 +334,7 @@ impl Tenant {
             }
             let after = apply(&before, &change);
             self.check_policy(&after.cluster, after.kind, after.verify, &after.retention)?;
+            self.check_dr_rule(&after.cluster, after.dr_test.as_ref())?;
             self.core.storage_for(&self.tenant, &after.location)?;
             let now = self.core.clock.now();
             let longest = self.recent_records(id).await?.iter().map(|record| took(record)).max();
@@ -390,6 +400,9 @@ impl Tenant {
                 next.next_run_at = upcoming.next_at.filter(|_| after.enabled);
             }
             note_edit(&mut next, before, &after, around.newest, decider.now);
+            if before.dr_test != after.dr_test || before.enabled != after.enabled {
+                next = plan_dr_tests(next, &after, decider.now);
+            }
             if before.retention != after.retention {
                 next.next_sweep_at = Some(decider.now);
             }
@@ -473,6 +486,7 @@ fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy {
     policy.enabled = change.enabled.unwrap_or(policy.enabled);
     policy.priority = change.priority.unwrap_or(policy.priority);
     policy.verify = change.verify.unwrap_or(policy.verify);
+    policy.dr_test = change.dr_test.unwrap_or(policy.dr_test);
     policy
 }
 
@@ -519,6 +533,15 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn table_of(policy: &Policy) -> Timetable {
     Timetable::new(&policy.schedule, &policy.schedule_options, policy.id, policy.created_at)
+}
+
+/// The state with the first DR test after `now`: a change never fires a past one.
+fn plan_dr_tests(mut state: PolicyState, policy: &Policy, now: Timestamp) -> PolicyState {
+    state.dr_test_watermark = now;
+    state.next_dr_test_at = dr_table(policy)
+        .filter(|_| policy.enabled)
+        .and_then(|table| settle(&table, Standing { watermark: now, now, activity: Activity::Idle }).next_at);
+    state
 }
 
 const fn standing(state: &PolicyState, now: Timestamp) -> Standing {

@@ -86,16 +86,7 @@ impl Tenant {
 
     /// Whether a record and everything that it depends on can be used.
     pub(super) async fn is_restorable(&self, record: &BackupRecord) -> Result<bool, EngineError> {
-        let mut usable = record.is_usable();
-        let mut parent = record.parent;
-        while let Some(id) = parent.filter(|_| usable) {
-            let Some(ancestor) = self.core.store.find::<BackupRecord>(&self.scope(), id).await? else {
-                return Ok(false);
-            };
-            usable = ancestor.is_usable();
-            parent = ancestor.parent;
-        }
-        Ok(usable)
+        self.core.is_restorable(record).await
     }
 
     /// Sets a hold: the record stays until it is lifted or runs out, whatever the rules say. An

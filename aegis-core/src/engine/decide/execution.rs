@@ -4,7 +4,7 @@ use super::{Decider, job::failure_of, record::record_facts};
 use crate::{
     model::{
         BackupRecord, ClusterState, EventFacts, EventKind, ExecutionResult, ExecutionStepKind, Failure,
-        PlanStepKind, RecordUse, RecoveryExecution, RecoveryPlan, TransitionError, Versioned,
+        PlanStepKind, RecordUse, RecoveryExecution, RecoveryPlan, RestoredBy, TransitionError, Versioned,
     },
     seams::{Changeset, EndStatus, Observation, Operation, Outcome, RestoreWork, Work, WorkResult},
 };
@@ -152,7 +152,7 @@ impl Decider<'_> {
         }
         if let Some(cluster) = around.cluster {
             let mut freed = ClusterState::clone(cluster);
-            freed.restores.retain(|active| active.execution != execution.id);
+            freed.restores.retain(|active| active.by != RestoredBy::Execution(execution.id));
             let facts = EventFacts { cluster: Some(cluster.cluster.clone()), ..EventFacts::default() };
             changeset.update(cluster.version, freed, EventKind::ClusterStateChanged, facts);
         }

@@ -2,6 +2,7 @@
 //! waits, reads a clock or touches the outside.
 
 mod deletion;
+mod dr_test;
 mod execution;
 mod exposure;
 mod job;
@@ -20,6 +21,9 @@ use crate::{
 };
 
 pub(crate) use deletion::{DeletionStep, operation_of as deletion_operation};
+pub(crate) use dr_test::{
+    DrOrder, DrPrepared, DrTestStep, DrTestSurroundings, dr_table, operation_of as dr_test_operation,
+};
 pub(crate) use execution::{ExecutionStep, ExecutionSurroundings, operation_of as execution_operation};
 pub(crate) use exposure::{
     PointBook, asks_anew, count_alike, covers, keep_rpo, note_edit, note_newest, rpo_state, rpo_verdict,

@@ -4,9 +4,9 @@ use super::{Decider, NameTaken};
 use crate::{
     engine::EngineError,
     model::{
-        BackupJob, BackupRecord, ChainId, CheckStatus, DisplayName, EntityKey, EventFacts, EventKind,
-        ExecutionId, Hold, OperationId, Principal, RecordCopy, RecordId, RecordLifecycle, RecordState,
-        RecordStep, RecordUse, RecoveryPoint, Timestamp, Verification, VerificationLevel, Versioned,
+        BackupJob, BackupRecord, ChainId, CheckStatus, DisplayName, EntityKey, EventFacts, EventKind, Hold,
+        OperationId, Principal, RecordCopy, RecordId, RecordLifecycle, RecordState, RecordStep, RecordUse,
+        RecoveryPoint, RestoredBy, Timestamp, Verification, VerificationLevel, Versioned,
     },
     rules::exposure::recovery_point,
     seams::{BackupResult, Capabilities, Changeset, EndStatus, Feature, Outcome},
@@ -28,7 +28,7 @@ pub(crate) struct NewRecord<'a> {
     /// The chain of what it builds on, where there is one.
     pub(crate) parent: Option<(RecordId, ChainId)>,
     /// A restore that ran into its namespaces meanwhile.
-    pub(crate) made_during: Option<ExecutionId>,
+    pub(crate) made_during: Option<RestoredBy>,
 }
 
 impl Decider<'_> {

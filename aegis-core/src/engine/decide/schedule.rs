@@ -120,7 +120,8 @@ pub(crate) fn warn_if_behind(policy: &Policy, settlement: &Settlement) {
 
 /// The state with the instant at which the engine must look at it next.
 pub(crate) fn with_due(mut state: PolicyState) -> PolicyState {
-    state.due_at = [state.next_run_at, state.next_sweep_at].into_iter().flatten().min();
+    state.due_at =
+        [state.next_run_at, state.next_sweep_at, state.next_dr_test_at].into_iter().flatten().min();
     state
 }
 

@@ -3,8 +3,8 @@
 use super::{Decider, record::record_facts};
 use crate::{
     model::{
-        BackupRecord, CheckStep, EventFacts, EventKind, Evidence, FoundBad, RecordUse, TransitionError,
-        Verification, VerificationLevel, Versioned,
+        BackupRecord, CheckStep, EventFacts, EventKind, Evidence, EvidenceSource, FoundBad, RecordUse,
+        TransitionError, Verification, VerificationLevel, Versioned,
     },
     seams::{
         Changeset, EndStatus, Observation, Operation, Outcome, VerifyResult, VerifyWork, Work, WorkResult,
@@ -116,7 +116,8 @@ impl Decider<'_> {
         next.uses.retain(|by| *by != RecordUse::Verification(verification.id));
         let outcomes = [(verdict.passed, true), (verdict.failed, false)];
         for (level, passed) in outcomes.into_iter().filter_map(|(level, passed)| Some((level?, passed))) {
-            next.note_evidence(Evidence { level, at: self.now, passed, verification: verification.id });
+            let found_by = EvidenceSource::Verification(verification.id);
+            next.note_evidence(Evidence { level, at: self.now, passed, found_by });
         }
         for copy in &mut next.copies {
             if verdict.passed.is_some() && copy.location == verification.record.location {

@@ -11,8 +11,8 @@ use tokio::sync::{Mutex, Notify};
 use super::core::{Core, Location, Served};
 use crate::{
     engine::{Aegis, ClusterOptions, EngineOptions, IdSource, SystemClock, TenantOptions},
-    model::{ClusterName, NameError, StorageUri, TenantId},
-    seams::{BackupDriver, Clock, HolderId, Notifier, ObjectStorage, Store},
+    model::{ClusterName, DisplayName, NameError, StorageUri, TenantId},
+    seams::{BackupDriver, Clock, DrCheck, HolderId, Notifier, ObjectStorage, Store},
 };
 
 /// Why an engine could not be put together. Class `InvalidInput`.
@@ -31,6 +31,9 @@ pub enum BuildError {
     /// Two clusters have one name.
     #[error("there are two clusters `{0}`: give each a name of its own")]
     TwoClusters(ClusterName),
+    /// Two checks of DR tests have one name.
+    #[error("there are two checks `{0}`: give each a name of its own")]
+    TwoChecks(DisplayName),
     /// Two storage locations lie in one another.
     #[error("the storage locations {0} and {1} lie in one another: keep them apart")]
     Overlapping(StorageUri, StorageUri),
@@ -57,6 +60,7 @@ pub struct AegisBuilder {
     locations: Vec<GivenStorage>,
     tenants: BTreeMap<TenantId, TenantOptions>,
     notifiers: Vec<Arc<dyn Notifier>>,
+    checks: Vec<Arc<dyn DrCheck>>,
     options: EngineOptions,
     seed: Option<[u8; 32]>,
     holder: Option<String>,
@@ -120,6 +124,12 @@ impl AegisBuilder {
         self
     }
 
+    /// A check that DR tests can ask for by its name.
+    pub fn dr_check(mut self, check: Arc<dyn DrCheck>) -> Self {
+        self.checks.push(check);
+        self
+    }
+
     /// How the engine paces itself.
     pub fn options(mut self, options: EngineOptions) -> Self {
         self.options = options;
@@ -173,6 +183,7 @@ impl AegisBuilder {
             locations,
             tenants,
             notifiers: self.notifiers,
+            checks: checks(self.checks)?,
             sealed: Notify::new(),
             committed: Notify::new(),
             closing: AtomicBool::new(false),
@@ -197,6 +208,17 @@ fn served(
         }
     }
     if map.is_empty() { Err(BuildError::NoCluster) } else { Ok(map) }
+}
+
+fn checks(checks: Vec<Arc<dyn DrCheck>>) -> Result<BTreeMap<DisplayName, Arc<dyn DrCheck>>, BuildError> {
+    let mut map = BTreeMap::new();
+    for check in checks {
+        let name = check.name().clone();
+        if map.insert(name.clone(), check).is_some() {
+            return Err(BuildError::TwoChecks(name));
+        }
+    }
+    Ok(map)
 }
 
 fn locations(storages: Vec<GivenStorage>, everyone: &[TenantId]) -> Result<Vec<Location>, BuildError> {

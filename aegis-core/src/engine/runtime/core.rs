@@ -15,8 +15,11 @@ use super::figures::AllFigures;
 
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
-    model::{ClusterName, StorageUri, TenantId},
-    seams::{BackupDriver, Clock, Fence, HolderId, Monotonic, Notifier, ObjectStorage, Store},
+    model::{BackupRecord, ClusterName, DisplayName, StorageUri, TenantId},
+    seams::{
+        BackupDriver, Clock, DrCheck, Fence, HolderId, Monotonic, Notifier, ObjectStorage, Scope, Store,
+        StoreExt,
+    },
 };
 
 /// A cluster that this engine serves.
@@ -50,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) locations: Vec<Location>,
     pub(crate) tenants: BTreeMap<TenantId, TenantOptions>,
     pub(crate) notifiers: Vec<Arc<dyn Notifier>>,
+    /// The embedder's checks of what DR tests restored, by name.
+    pub(crate) checks: BTreeMap<DisplayName, Arc<dyn DrCheck>>,
     /// Tells those who read the log that it grew.
     pub(crate) sealed: Notify,
     /// Wakes the sealer: something was committed.
@@ -112,6 +117,21 @@ impl Core {
                 )
             },
         )
+    }
+
+    /// Whether a record and everything that it depends on can be used.
+    pub(crate) async fn is_restorable(&self, record: &BackupRecord) -> Result<bool, EngineError> {
+        let scope = Scope::Tenant(record.tenant.clone());
+        let mut usable = record.is_usable();
+        let mut parent = record.parent;
+        while let Some(id) = parent.filter(|_| usable) {
+            let Some(ancestor) = self.store.find::<BackupRecord>(&scope, id).await? else {
+                return Ok(false);
+            };
+            usable = ancestor.is_usable();
+            parent = ancestor.parent;
+        }
+        Ok(usable)
     }
 
     /// Wakes the loop of a cluster, if it is served here.

@@ -1,8 +1,10 @@
 //! The thin layer that carries decisions out: it reads, asks the drivers, commits, waits.
 
 mod builder;
+mod checks;
 mod commit;
 mod core;
+pub(crate) mod drills;
 mod exposure;
 mod figures;
 mod held;

@@ -68,9 +68,13 @@ async fn cluster_loop(mut worker: Worker, stop: Arc<Notify>) {
             break;
         }
         let woken = future::select(Box::pin(served.wake.notified()), Box::pin(stopped));
-        let slept = core.clock.sleep(pause);
-        let waited = future::select(Box::pin(future::select(woken, slept)), hints.next());
-        if let future::Either::Right((Some(operation), _)) = waited.await {
+        let slept = future::select(woken, core.clock.sleep(pause));
+        let checked = future::select(slept, Box::pin(worker.checks.ended()));
+        let hinted = match future::select(checked, hints.next()).await {
+            future::Either::Right((operation, _)) => operation,
+            future::Either::Left(_) => None,
+        };
+        if let Some(operation) = hinted {
             worker.hint(operation);
             while let Some(Some(operation)) = hints.next().now_or_never() {
                 worker.hint(operation);

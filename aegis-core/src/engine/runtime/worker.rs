@@ -7,7 +7,9 @@ use std::{
 };
 
 use super::{
-    Core, Outcome, Served, commit,
+    Core, Outcome, Served,
+    checks::RunningChecks,
+    commit,
     held::{HeldLease, Hold},
 };
 use crate::{
@@ -44,6 +46,7 @@ pub(crate) struct Worker {
     hinted: HashSet<OperationId>,
     notes: Vec<ProgressReport>,
     pub(crate) tables: HashMap<PolicyId, (Version, Timetable)>,
+    pub(crate) checks: RunningChecks,
     pub(crate) swept_others_at: Option<Monotonic>,
     /// Whether something runs that must be polled.
     pub(crate) polling: bool,
@@ -77,6 +80,7 @@ impl Worker {
             hinted: HashSet::new(),
             notes: Vec::new(),
             tables: HashMap::new(),
+            checks: RunningChecks::default(),
             swept_others_at: None,
             polling: false,
             again: false,
@@ -100,6 +104,7 @@ impl Worker {
             Ok(Hold::Theirs(remaining)) => {
                 self.fence = None;
                 self.watched.clear();
+                self.checks = RunningChecks::default();
                 return remaining.clamp(Duration::from_millis(100), self.core.options.idle_interval);
             }
             Err(error) => {
@@ -130,6 +135,7 @@ impl Worker {
         self.watch_jobs().await?;
         self.start_jobs().await?;
         self.watch_verifications().await?;
+        self.watch_dr_tests().await?;
         self.apply_retention().await?;
         self.delete_expired().await?;
         self.hinted.clear();

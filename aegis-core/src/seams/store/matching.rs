@@ -1,12 +1,12 @@
 //! What each query means, as one function per query. Stores that ask a database say the same there.
 
 use super::{
-    ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, SlotQuery,
+    DrTestQuery, ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, SlotQuery,
     VerificationQuery,
 };
 use crate::model::{
-    BackupJob, BackupRecord, Bytes, Policy, RecordCopy, RecordLifecycle, RecoveryExecution, RecoveryPlan,
-    RetentionRun, Slot, Timestamp, Verification,
+    BackupJob, BackupRecord, Bytes, DrTest, Policy, RecordCopy, RecordLifecycle, RecoveryExecution,
+    RecoveryPlan, RetentionRun, Slot, Timestamp, Verification,
 };
 
 /// Whether `value` is what was asked for, if anything was.
@@ -145,6 +145,21 @@ impl VerificationQuery {
             && is(cluster.as_ref(), &verification.cluster)
             && is(record.as_ref(), &verification.record.id)
             && is(status.as_ref(), &verification.status)
+    }
+}
+
+impl DrTestQuery {
+    /// Whether it asks for `test`; its window aside.
+    #[must_use]
+    pub fn matches(&self, test: &DrTest) -> bool {
+        let Self { scope, cluster, policy, record, status, active_after, window: _ } = self;
+        let ended_by = |instant: &Timestamp| test.completed_at.is_some_and(|end| end <= *instant);
+        scope.covers(Some(&test.tenant))
+            && is(cluster.as_ref(), &test.target_cluster)
+            && is_some(policy.as_ref(), test.policy.as_ref())
+            && is_some(record.as_ref(), test.run.as_ref().map(|run| &run.record.id))
+            && is(status.as_ref(), &test.status)
+            && !active_after.as_ref().is_some_and(ended_by)
     }
 }
 

@@ -18,14 +18,14 @@ pub use ext::StoreExt;
 pub use lease::{Claim, Fence, Generation, HolderId, Lease, LeaseName};
 pub use log::{ProgressReport, Sealed};
 pub use query::{
-    Cursor, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, RecordQuery, RecordTotals,
-    RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
+    Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, RecordQuery,
+    RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
 };
 
 use crate::model::{
-    BackupJob, BackupRecord, ClusterName, Entity, EntityKey, OperationId, Policy, PolicyState, Position,
-    RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp, Verification,
-    Version, Versioned,
+    BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy, PolicyState,
+    Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp,
+    Verification, Version, Versioned,
 };
 
 /// Where Aegis remembers.
@@ -120,6 +120,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError>;
+
+    /// DR tests that match, newest first by `started_at`, then by id.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    async fn dr_tests(&self, query: &DrTestQuery) -> Result<Page<DrTest>, StoreError>;
 
     /// Retention runs that match, newest first by `started_at`, then by id.
     ///

@@ -201,6 +201,19 @@ queries! {
         /// In this state.
         status: Option<CheckStatus> = None,
     }
+    /// Which DR tests.
+    DrTestQuery {
+        /// Into this cluster.
+        cluster: Option<ClusterName> = None,
+        /// Of this policy.
+        policy: Option<PolicyId> = None,
+        /// Of this record.
+        record: Option<RecordId> = None,
+        /// In this state.
+        status: Option<CheckStatus> = None,
+        /// That ended after this instant or have not ended.
+        active_after: Option<Timestamp> = None,
+    }
     /// Which retention runs.
     RetentionRunQuery {
         /// Of this cluster.

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, ClusterName, Entity, EntityKey, OperationId, Policy, PolicyState, Position,
-        RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp, Verification,
-        Version, Versioned,
+        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy, PolicyState,
+        Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp,
+        Verification, Version, Versioned,
     },
     seams::{
-        Changeset, Claim, Committed, ExecutionQuery, Fence, HolderId, JobQuery, LeaseName, Page, PlanQuery,
-        PolicyQuery, ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
-        Store, StoreError, VerificationQuery,
+        Changeset, Claim, Committed, DrTestQuery, ExecutionQuery, Fence, HolderId, JobQuery, LeaseName, Page,
+        PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed,
+        SlotQuery, Store, StoreError, VerificationQuery,
     },
 };
 
@@ -107,6 +107,10 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
 
     async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError> {
         queries!(self, verifications, query)
+    }
+
+    async fn dr_tests(&self, query: &DrTestQuery) -> Result<Page<DrTest>, StoreError> {
+        queries!(self, dr_tests, query)
     }
 
     async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError> {

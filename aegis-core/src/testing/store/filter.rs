@@ -1,8 +1,8 @@
 //! The filters that a mutant can overlook.
 
 use crate::seams::{
-    ExecutionQuery, JobOrder, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, Scope,
-    SlotQuery, VerificationQuery, Window,
+    DrTestQuery, ExecutionQuery, JobOrder, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery,
+    Scope, SlotQuery, VerificationQuery, Window,
 };
 
 /// A query that can lose a filter.
@@ -92,6 +92,14 @@ filters! {
         VerificationCluster: cluster = None,
         VerificationRecord: record = None,
         VerificationStatus: status = None,
+    }
+    DrTestQuery {
+        DrTestScope: scope = Scope::Everyone,
+        DrTestCluster: cluster = None,
+        DrTestPolicy: policy = None,
+        DrTestRecord: record = None,
+        DrTestStatus: status = None,
+        DrTestActiveAfter: active_after = None,
     }
     RetentionRunQuery {
         RetentionRunScope: scope = Scope::Everyone,

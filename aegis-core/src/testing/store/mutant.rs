@@ -14,14 +14,14 @@ use async_trait::async_trait;
 use super::{StoreMutation as M, filter::Narrowed};
 use crate::{
     model::{
-        BackupJob, BackupRecord, Bytes, ChainHash, ChangesetId, ClusterName, Entity, EntityKey, OperationId,
-        Policy, PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot,
-        TenantId, Timestamp, Verification, Version, Versioned,
+        BackupJob, BackupRecord, Bytes, ChainHash, ChangesetId, ClusterName, DrTest, Entity, EntityKey,
+        OperationId, Policy, PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun,
+        SealedEvent, Slot, TenantId, Timestamp, Verification, Version, Versioned,
     },
     seams::{
-        Changeset, Claim, Committed, ExecutionQuery, Fence, Generation, HolderId, JobQuery, Lease, LeaseName,
-        Page, PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
-        Sealed, SlotQuery, Store, StoreError, VerificationQuery, Window,
+        Changeset, Claim, Committed, DrTestQuery, ExecutionQuery, Fence, Generation, HolderId, JobQuery,
+        Lease, LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals,
+        RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, VerificationQuery, Window,
     },
 };
 
@@ -214,6 +214,10 @@ impl Store for MutantStore {
 
     async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError> {
         Ok(self.answered(self.inner.verifications(&self.asked(query)).await?))
+    }
+
+    async fn dr_tests(&self, query: &DrTestQuery) -> Result<Page<DrTest>, StoreError> {
+        Ok(self.answered(self.inner.dr_tests(&self.asked(query)).await?))
     }
 
     async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError> {

@@ -119,7 +119,7 @@ impl Worker {
             }
             let restoring = target.as_ref().and_then(|target| target.restore_into(&job.namespaces));
             if let Some(active) = restoring {
-                tracing::debug!(job = %job.id, execution = %active.execution, "a backup waits for a restore");
+                tracing::debug!(job = %job.id, by = %active.by, "a backup waits for a restore");
                 continue;
             }
             if !self.take_room(&mut rooms_of_locations, &job.location).await? {

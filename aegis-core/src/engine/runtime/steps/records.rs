@@ -11,10 +11,10 @@ use crate::{
         },
     },
     model::{
-        BackupJob, BackupRecord, Entity, EventKind, ExecutionId, OperationId, Policy, PolicyState, Principal,
-        RecordRef, RestoreTarget, Versioned,
+        BackupJob, BackupRecord, Entity, EventKind, NamespaceName, OperationId, Policy, PolicyState,
+        Principal, RecordRef, RestoreTarget, RestoredBy, Versioned,
     },
-    seams::{BackupResult, Changeset, ExecutionQuery, Scope, StoreExt, WorkResult, Write},
+    seams::{BackupResult, Changeset, DrTestQuery, ExecutionQuery, Scope, StoreExt, WorkResult, Write},
 };
 
 impl Worker {
@@ -79,17 +79,25 @@ impl Worker {
         &self,
         job: &BackupJob,
         result: &BackupResult,
-    ) -> Result<Option<ExecutionId>, Interrupted> {
+    ) -> Result<Option<RestoredBy>, Interrupted> {
         let mut query = ExecutionQuery::new(Scope::Everyone);
         query.cluster = Some(self.cluster.clone());
         query.active_after = job.started_at;
         let executions = self.core.store.executions(&query).await?.items;
-        let touched = executions.iter().find(|execution| {
-            target_namespaces(&execution.record, &execution.namespaces, &execution.options.mapping)
-                .iter()
-                .any(|name| result.namespaces.contains(name))
+        let touched = |into: Vec<NamespaceName>| into.iter().any(|name| result.namespaces.contains(name));
+        let execution = executions.iter().find(|execution| {
+            touched(target_namespaces(&execution.record, &execution.namespaces, &execution.options.mapping))
         });
-        Ok(touched.map(|execution| execution.id))
+        if let Some(execution) = execution {
+            return Ok(Some(RestoredBy::Execution(execution.id)));
+        }
+        let mut query = DrTestQuery::new(Scope::Everyone);
+        query.cluster = Some(self.cluster.clone());
+        query.active_after = job.started_at;
+        let tests = self.core.store.dr_tests(&query).await?.items;
+        let test =
+            tests.iter().find(|test| test.run.as_ref().is_some_and(|run| touched(run.into_namespaces())));
+        Ok(test.map(|test| RestoredBy::DrTest(test.id)))
     }
 
     /// Commits the end of a job and notes it in its policy's state, unless the job goes on; and its

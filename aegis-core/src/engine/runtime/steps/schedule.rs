@@ -24,6 +24,9 @@ impl Worker {
                 // Its slots may be due, too.
                 self.again |= state.next_run_at.is_some_and(|at| at <= now);
                 self.sweep_policy(&state).await
+            } else if state.next_dr_test_at.is_some_and(|at| at <= now) {
+                self.again |= state.next_run_at.is_some_and(|at| at <= now);
+                self.settle_dr_tests(&state).await
             } else {
                 self.settle_policy(&state).await
             };

@@ -3,19 +3,19 @@
 use super::{
     StoreHarness, insert, must,
     samples::{
-        at, cluster, copy, deletion, execution, id, job, location, plan, policy, record, retention_run, slot,
-        verification,
+        at, cluster, copy, deletion, dr_test, execution, id, job, location, plan, policy, record,
+        retention_run, slot, verification,
     },
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, CheckStatus, ExecutionStatus, ExpiredBy, JobStatus, PlanStatus, Policy,
-        RecordCopy, RecordLifecycle, RecordState, RecoveryExecution, RecoveryPlan, RetentionRun, Slot,
-        StorageBackend, Verification,
+        BackupJob, BackupRecord, CheckStatus, DrTest, ExecutionStatus, ExpiredBy, JobStatus, PlanStatus,
+        Policy, RecordCopy, RecordLifecycle, RecordState, RecoveryExecution, RecoveryPlan, RetentionRun,
+        Slot, StorageBackend, Verification,
     },
     seams::{
-        ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, Scope, SlotQuery,
-        VerificationQuery, Window,
+        DrTestQuery, ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, Scope,
+        SlotQuery, VerificationQuery, Window,
     },
 };
 
@@ -258,6 +258,37 @@ pub async fn verifications_are_found_by_each_filter<H: StoreHarness>(harness: &H
             query.cluster = Some(cluster("c1"));
             query.status = Some(CheckStatus::Running);
         } => [3, 1],
+    ]);
+}
+
+/// Target cluster, policy, record, state.
+pub async fn dr_tests_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
+    let Some(fresh) = harness.fresh().await else { return };
+    let store = fresh.store();
+    let tests = [
+        dr_test(1),
+        DrTest { target_cluster: cluster("c2"), ..dr_test(2) },
+        DrTest { policy: Some(id(100)), ..dr_test(3) },
+        DrTest { run: None, status: CheckStatus::NotRun, completed_at: Some(at(50)), ..dr_test(4) },
+        DrTest { run: dr_test(1).run, ..dr_test(5) },
+    ];
+    insert(&*store, tests).await;
+    check!(store.dr_tests(DrTestQuery), |test| number(test.id.as_uuid()), [
+        |_| {} => [5, 4, 3, 2, 1],
+        |query| query.cluster = Some(cluster("c2")) => [2],
+        |query| query.policy = Some(id(100)) => [3],
+        |query| query.record = Some(id(1)) => [5, 1],
+        |query| query.status = Some(CheckStatus::NotRun) => [4],
+        |query| query.active_after = Some(at(49)) => [5, 4, 3, 2, 1],
+        |query| query.active_after = Some(at(50)) => [5, 3, 2, 1],
+        |query| {
+            query.cluster = Some(cluster("c1"));
+            query.status = Some(CheckStatus::Running);
+        } => [5, 3, 1],
+        |query| {
+            query.policy = Some(id(100));
+            query.status = Some(CheckStatus::Running);
+        } => [3],
     ]);
 }
 

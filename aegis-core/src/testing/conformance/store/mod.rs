@@ -41,8 +41,8 @@ pub use fences::{
     a_late_commit_after_a_takeover_is_refused,
 };
 pub use filters::{
-    executions_are_found_by_each_filter, jobs_are_found_by_each_filter, plans_are_found_by_each_filter,
-    policies_are_found_by_each_filter, records_are_found_by_each_filter,
+    dr_tests_are_found_by_each_filter, executions_are_found_by_each_filter, jobs_are_found_by_each_filter,
+    plans_are_found_by_each_filter, policies_are_found_by_each_filter, records_are_found_by_each_filter,
     retention_runs_are_found_by_each_filter, slots_are_found_by_each_filter,
     verifications_are_found_by_each_filter,
 };
@@ -184,6 +184,7 @@ macro_rules! for_each_store_behaviour {
             policies_are_found_by_each_filter
             slots_are_found_by_each_filter
             verifications_are_found_by_each_filter
+            dr_tests_are_found_by_each_filter
             retention_runs_are_found_by_each_filter
             lists_are_newest_first_and_ties_by_id
             jobs_are_dispatched_by_priority_then_age

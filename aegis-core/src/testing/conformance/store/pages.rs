@@ -3,20 +3,20 @@
 use super::{
     StoreHarness, commit, insert, must,
     samples::{
-        at, cluster, copy, deletion, execution, id, job, plan, policy, record, retention_run, slot,
+        at, cluster, copy, deletion, dr_test, execution, id, job, plan, policy, record, retention_run, slot,
         verification,
     },
     updating,
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, Bytes, Entity, ExpiredBy, JobId, JobStatus, Policy, RecordCopy,
+        BackupJob, BackupRecord, Bytes, DrTest, Entity, ExpiredBy, JobId, JobStatus, Policy, RecordCopy,
         RecordLifecycle, RecordState, RecoveryExecution, RecoveryPlan, RetentionRun, Slot, StorageBackend,
         Verification, Version,
     },
     seams::{
-        Cursor, ExecutionQuery, JobOrder, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RecordTotals,
-        RetentionRunQuery, Scope, SlotQuery, Store, VerificationQuery, Window,
+        Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, PlanQuery, PolicyQuery, RecordQuery,
+        RecordTotals, RetentionRunQuery, Scope, SlotQuery, Store, VerificationQuery, Window,
     },
 };
 
@@ -26,7 +26,7 @@ pub async fn lists_are_newest_first_and_ties_by_id<H: StoreHarness>(harness: &H)
     let store = fresh.store();
     // In order of writing, with their times; in order of the list: 4, 2, 1, 3.
     for (n, time) in [(2, at(5)), (3, at(4)), (1, at(5)), (4, at(6))] {
-        let entities: [Entity; 8] = [
+        let entities: [Entity; 9] = [
             BackupJob { created_at: time, ..job(n) }.into(),
             BackupRecord { created_at: time, ..record(n) }.into(),
             RecoveryPlan { created_at: time, ..plan(n) }.into(),
@@ -34,6 +34,7 @@ pub async fn lists_are_newest_first_and_ties_by_id<H: StoreHarness>(harness: &H)
             Policy { created_at: time, ..policy(n) }.into(),
             Slot { nominal_at: time, policy_id: id(n), ..slot(n) }.into(),
             Verification { started_at: time, ..verification(n) }.into(),
+            DrTest { started_at: time, ..dr_test(n) }.into(),
             RetentionRun { started_at: time, ..retention_run(n) }.into(),
         ];
         insert(&*store, entities).await;
@@ -54,6 +55,7 @@ pub async fn lists_are_newest_first_and_ties_by_id<H: StoreHarness>(harness: &H)
     check!(policies(PolicyQuery), id);
     check!(slots(SlotQuery), policy_id);
     check!(verifications(VerificationQuery), id);
+    check!(dr_tests(DrTestQuery), id);
     check!(retention_runs(RetentionRunQuery), id);
 }
 

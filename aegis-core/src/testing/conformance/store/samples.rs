@@ -6,13 +6,15 @@ use uuid::Uuid;
 
 use crate::model::{
     ActiveRestore, Approval, ArtifactName, Attempt, BackupJob, BackupKind, BackupRecord, Bytes, CheckStatus,
-    ClusterName, ClusterState, Deletion, DisplayName, DrTest, Encryption, Entity, EntityKey, Evidence,
-    ExecutionResult, ExecutionStatus, ExistingResourcePolicy, Failure, FoundBad, Hold, IssueGroup, JobResult,
-    JobStatus, KeepRules, Labels, NamespaceName, NamespaceSelection, PlanHash, PlanStatus, Policy,
-    PolicyState, PolicyTerm, Principal, RecordCopy, RecordLifecycle, RecordRef, RecordUse, RecoveryExecution,
-    RecoveryPlan, RecoveryPoint, Reservation, ReservationKey, ResourceCounts, RestoreOptions, RestoreTarget,
-    RetentionDecision, RetentionRules, RetentionRun, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes,
-    Slot, SlotOutcome, StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel,
+    ClusterName, ClusterState, Deletion, DisplayName, DrDestination, DrFinding, DrPhase, DrRestore, DrRun,
+    DrTarget, DrTest, DrTestRule, Encryption, Entity, EntityKey, Evidence, EvidenceSource, ExecutionResult,
+    ExecutionStatus, ExistingResourcePolicy, Failure, FoundBad, Hold, IssueGroup, JobResult, JobStatus,
+    KeepRules, Labels, NamespaceName, NamespaceSelection, PlanHash, PlanStatus, Policy, PolicyState,
+    PolicyTerm, Principal, RecordChoice, RecordCopy, RecordLifecycle, RecordRef, RecordUse,
+    RecoveryExecution, RecoveryPlan, RecoveryPoint, Reservation, ReservationKey, ResourceCounts,
+    RestoreOptions, RestoreTarget, RestoredBy, RetentionDecision, RetentionRules, RetentionRun, Rpo, Rto,
+    Schedule, ScheduleOptions, Seconds, Sizes, Slot, SlotOutcome, StorageUri, TenantId, Timestamp,
+    UsablePoint, Verification, VerificationLevel,
 };
 
 /// The instant `n` seconds and some microseconds after the suite's beginning.
@@ -261,10 +263,10 @@ fn full_record(n: u32) -> BackupRecord {
             level: VerificationLevel::Restored,
             at: at(n),
             passed: true,
-            verification: id(n),
+            found_by: EvidenceSource::DrTest(id(n)),
         }],
         found_bad: Some(FoundBad { at: at(n), reason: "the index is cut".to_owned() }),
-        made_during: Some(id(n)),
+        made_during: Some(RestoredBy::DrTest(id(n))),
         holds: vec![Hold {
             name: name("Rechtsstreit"),
             reason: "court".to_owned(),
@@ -273,7 +275,12 @@ fn full_record(n: u32) -> BackupRecord {
             until: Some(at(n + 100)),
         }],
         protected: true,
-        uses: vec![RecordUse::Execution(id(n)), RecordUse::Verification(id(n)), RecordUse::Job(id(n))],
+        uses: vec![
+            RecordUse::Execution(id(n)),
+            RecordUse::Verification(id(n)),
+            RecordUse::Job(id(n)),
+            RecordUse::DrTest(id(n)),
+        ],
         warnings: issues(),
         errors: issues(),
         ..record(n)
@@ -355,6 +362,16 @@ pub(super) fn policy(n: u32) -> Policy {
         max_attempts: Policy::DEFAULT_MAX_ATTEMPTS,
         timeout: Policy::DEFAULT_TIMEOUT,
         verify: Some(VerificationLevel::Checksummed),
+        dr_test: Some(DrTestRule {
+            schedule: Schedule::Every { period: valid(Seconds::new(86_400)) },
+            select: RecordChoice::RandomWithin(Duration::from_secs(604_800)),
+            verify: None,
+            checks: vec![name("Zeilen zählen")],
+            target: DrTarget {
+                cluster: Some(cluster("c2")),
+                destination: DrDestination::Folder("/δοκιμή".to_owned()),
+            },
+        }),
         count_partial: true,
         labels: labels(),
         created_by: someone(),
@@ -373,6 +390,9 @@ pub(super) fn policy_state(n: u32) -> PolicyState {
         watermark: at(n),
         next_run_at: Some(at(n + 1)),
         next_sweep_at: Some(at(n + 2)),
+        dr_test_watermark: at(n),
+        next_dr_test_at: Some(at(n + 3)),
+        last_dr_test: Some(id(n)),
         due_at: Some(at(n)),
         last_run_at: Some(at(n)),
         last_job: Some(id(n)),
@@ -426,22 +446,44 @@ pub(super) fn verification(n: u32) -> Verification {
     }
 }
 
-fn dr_test(n: u32) -> DrTest {
+/// A running DR test of record `n` of tenant `acme` into cluster `c1` without a policy, begun at `at(n)`.
+pub(super) fn dr_test(n: u32) -> DrTest {
     DrTest {
         id: id(n),
         tenant: tenant("acme"),
-        policy: Some(id(n)),
-        record: id(n),
+        policy: None,
+        nominal_at: Some(at(n)),
         target_cluster: cluster("c1"),
-        operation: id(n),
-        status: CheckStatus::NotRun,
+        verify: Some(VerificationLevel::Checksummed),
+        checks: vec![name("Zeilen zählen")],
+        run: Some(DrRun {
+            record: reference(n),
+            recovery_point_at: at(n),
+            namespaces: namespaces(),
+            options: options(),
+            operation: id(n),
+            name: artifact(n),
+            phase: DrPhase::Verifying(id(n)),
+        }),
+        status: CheckStatus::Running,
         requested_by: someone(),
         started_at: at(n),
-        completed_at: Some(at(n + 1)),
-        restore_duration: Some(Duration::from_micros(1_234_567)),
+        completed_at: None,
+        timeout: Duration::from_secs(60),
+        restore: Some(DrRestore {
+            duration: Duration::from_micros(1_234_567),
+            bytes: Bytes(77),
+            restored: [("files", 3)].into_iter().collect(),
+        }),
+        findings: vec![DrFinding {
+            check: name("Zeilen zählen"),
+            status: CheckStatus::NotRun,
+            reason: Some("no room".to_owned()),
+        }],
         passed_level: Some(VerificationLevel::Proven),
         reason: Some("no room".to_owned()),
         errors: issues(),
+        left_behind: vec![RestoreTarget::Path("/restores/δοκιμή".to_owned())],
     }
 }
 
@@ -468,7 +510,7 @@ pub(super) fn retention_run(n: u32) -> RetentionRun {
 
 /// What goes on in cluster `name`.
 pub(super) fn cluster_state(name: &str) -> ClusterState {
-    let active = ActiveRestore { execution: id(1), namespaces: namespaces(), since: at(1) };
+    let active = ActiveRestore { by: RestoredBy::Execution(id(1)), namespaces: namespaces(), since: at(1) };
     ClusterState { cluster: cluster(name), restores: vec![active] }
 }
 
@@ -495,7 +537,7 @@ pub(super) fn every_kind(n: u32) -> Vec<Entity> {
         policy_state(n).into(),
         slot(n).into(),
         verification(n).into(),
-        dr_test(n).into(),
+        DrTest { policy: Some(id(n)), completed_at: Some(at(n + 1)), ..dr_test(n) }.into(),
         RetentionRun { policy: Some(id(n)), ..retention_run(n) }.into(),
         cluster_state(&format!("cluster-{n}")).into(),
         Reservation { expires_at: Some(at(n)), ..reservation(n) }.into(),

@@ -3,18 +3,18 @@
 use super::{
     StoreHarness, commit, deleting, insert, inserting, must, must_conflict,
     samples::{
-        cluster, cluster_state, every_kind, execution, job, plan, policy, policy_state, record, reservation,
-        retention_run, slot, tenant, verification,
+        cluster, cluster_state, dr_test, every_kind, execution, job, plan, policy, policy_state, record,
+        reservation, retention_run, slot, tenant, verification,
     },
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, Entity, Policy, RecoveryExecution, RecoveryPlan, Reservation, RetentionRun,
-        Slot, TenantId, Verification, Version,
+        BackupJob, BackupRecord, DrTest, Entity, Policy, RecoveryExecution, RecoveryPlan, Reservation,
+        RetentionRun, Slot, TenantId, Verification, Version,
     },
     seams::{
-        Conflict, ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, Scope,
-        SlotQuery, Store, VerificationQuery, Window,
+        Conflict, DrTestQuery, ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery,
+        RetentionRunQuery, Scope, SlotQuery, Store, VerificationQuery, Window,
     },
 };
 
@@ -51,6 +51,8 @@ fn of_both() -> Vec<Entity> {
         Slot { tenant: globex(), ..slot(2) }.into(),
         verification(1).into(),
         Verification { tenant: globex(), ..verification(2) }.into(),
+        dr_test(1).into(),
+        DrTest { tenant: globex(), ..dr_test(2) }.into(),
         retention_run(1).into(),
         RetentionRun { tenant: globex(), ..retention_run(2) }.into(),
     ]
@@ -74,6 +76,7 @@ async fn owners(store: &dyn Store, scope: &Scope) -> Vec<(&'static str, Vec<Tena
     list!(policies(PolicyQuery));
     list!(slots(SlotQuery));
     list!(verifications(VerificationQuery));
+    list!(dr_tests(DrTestQuery));
     list!(retention_runs(RetentionRunQuery));
     lists
 }

@@ -1,0 +1,169 @@
+//! DR tests, as people ask for them.
+
+use super::{Listing, Tenant};
+use crate::{
+    engine::{
+        EngineError,
+        decide::DrOrder,
+        runtime::{RETRIES, drills::DrRecords},
+    },
+    model::{
+        BackupRecord, ClusterName, DisplayName, DrTarget, DrTest, DrTestId, DrTestRule, Policy, PolicyId,
+        RecordChoice, RecordId, VerificationLevel, Versioned,
+    },
+    seams::DrTestQuery,
+};
+
+/// What a DR test restores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DrSubject {
+    /// A record of a policy.
+    Policy(PolicyId, RecordChoice),
+    /// A record of a cluster, whatever it was made for.
+    Cluster(ClusterName, RecordChoice),
+    /// This record.
+    Record(RecordId),
+}
+
+/// A DR test to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewDrTest {
+    /// What is restored.
+    pub subject: DrSubject,
+    /// Where to: nowhere that anything lives.
+    pub target: DrTarget,
+    /// How deep the record's own cluster checks it after the restore; not at all if `None`.
+    pub verify: Option<VerificationLevel>,
+    /// Which of the engine's checks look at what was restored, by name, in this order.
+    pub checks: Vec<DisplayName>,
+}
+
+impl NewDrTest {
+    /// A DR test that restores and measures, without further checks.
+    #[must_use]
+    pub const fn new(subject: DrSubject, target: DrTarget) -> Self {
+        Self { subject, target, verify: None, checks: Vec::new() }
+    }
+}
+
+impl Tenant {
+    /// Runs a DR test: restores a record somewhere harmless, has it checked, measures. It has begun
+    /// when this answers; [`dr_test`](Self::dr_test) says how it is.
+    ///
+    /// What was restored stays where it is afterwards, as [`DrTest::left_behind`] says: no driver
+    /// removes it.
+    ///
+    /// # Errors
+    /// `NotFound` (the policy or record); `InvalidInput` (a target that is in place or where
+    /// something lives, a check that the engine does not have); `InvalidTransition` (there is no
+    /// record that could be restored, the target is taken or not empty); `Unsupported` (the target's
+    /// driver can't restore there, the record's does not verify so deep).
+    pub async fn run_dr_test(&self, new: NewDrTest) -> Result<Versioned<DrTest>, EngineError> {
+        for _ in 0..RETRIES {
+            let (record, policy) = self.record_of(&new.subject).await?;
+            self.check_dr_checks(&record.cluster, new.verify, &new.checks)?;
+            let decider = self.decider();
+            let mut changeset = self.changeset(&decider);
+            let id: DrTestId = decider.ids.mint(decider.now);
+            let target_cluster = new.target.cluster.clone().unwrap_or_else(|| record.cluster.clone());
+            let prepared =
+                self.core.prepare_dr_test(&decider, &mut changeset, id, record, &new.target).await?;
+            let order = DrOrder {
+                tenant: self.tenant.clone(),
+                policy,
+                nominal_at: None,
+                target_cluster: target_cluster.clone(),
+                verify: new.verify,
+                checks: new.checks.clone(),
+                requested_by: self.principal.clone(),
+                timeout: self.core.options.dr_test_timeout,
+            };
+            decider.begin_dr_test(&mut changeset, id, order, prepared);
+            if self.commit(changeset).await?.is_none() {
+                self.core.wake(&target_cluster);
+                return self.dr_test(id).await;
+            }
+        }
+        Err(EngineError::VersionConflict { what: "record or its target" })
+    }
+
+    /// The record to restore, and the policy that it proves.
+    async fn record_of(
+        &self,
+        subject: &DrSubject,
+    ) -> Result<(Versioned<BackupRecord>, Option<PolicyId>), EngineError> {
+        let record = match subject {
+            DrSubject::Policy(id, choice) => {
+                let policy = self.find::<Policy>(*id).await?;
+                self.core.choose_record(DrRecords::Policy(&policy), *choice).await?
+            }
+            DrSubject::Cluster(cluster, choice) => {
+                self.core.cluster_of(&self.tenant, cluster)?;
+                self.core.choose_record(DrRecords::Cluster(&self.tenant, cluster), *choice).await?
+            }
+            DrSubject::Record(id) => {
+                let record = self.find::<BackupRecord>(*id).await?;
+                if !self.is_restorable(&record).await? {
+                    let message = format!("record `{id}` can't be restored: see its state and checks");
+                    return Err(EngineError::Blocked(message));
+                }
+                record
+            }
+        };
+        let policy = record.policy;
+        Ok((record, policy))
+    }
+
+    /// One DR test.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn dr_test(&self, id: DrTestId) -> Result<Versioned<DrTest>, EngineError> {
+        self.find::<DrTest>(id).await
+    }
+
+    /// DR tests that match, newest first; the scope of `query` is overridden by this tenant's.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn dr_tests(&self, mut query: DrTestQuery) -> Result<Listing<Versioned<DrTest>>, EngineError> {
+        query.scope = self.scope();
+        let page = self.core.store.dr_tests(&query).await?;
+        Ok(Listing { items: page.items, total: page.total })
+    }
+
+    /// Refuses a rule whose tests could never run.
+    pub(super) fn check_dr_rule(
+        &self,
+        cluster: &ClusterName,
+        rule: Option<&DrTestRule>,
+    ) -> Result<(), EngineError> {
+        let Some(rule) = rule else { return Ok(()) };
+        self.core.check_dr_target(&self.tenant, cluster, &rule.target)?;
+        self.check_dr_checks(cluster, rule.verify, &rule.checks)
+    }
+
+    fn check_dr_checks(
+        &self,
+        cluster: &ClusterName,
+        verify: Option<VerificationLevel>,
+        checks: &[DisplayName],
+    ) -> Result<(), EngineError> {
+        if let Some(unknown) = checks.iter().find(|name| !self.core.checks.contains_key(*name)) {
+            let known: Vec<String> = self.core.checks.keys().map(|name| format!("`{name}`")).collect();
+            let mend =
+                if known.is_empty() { "it has none".to_owned() } else { format!("use {}", known.join(", ")) };
+            let message = format!("this engine has no check `{unknown}`: {mend}");
+            return Err(EngineError::field("checks", message));
+        }
+        let capabilities = self.core.cluster_of(&self.tenant, cluster)?.driver.capabilities();
+        match verify.filter(|level| !capabilities.verification.contains(level)) {
+            Some(level) => {
+                let driver = capabilities.driver;
+                Err(EngineError::Unsupported(format!("the {driver} driver does not verify up to {level}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
