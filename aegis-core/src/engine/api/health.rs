@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use futures::future;
+
 use super::{
     Coverage, Tenant,
     assess::{Assessed, Assessment},
@@ -131,11 +133,13 @@ impl Tenant {
         let Assessment { now, policies } = self.assess(None).await?;
         let mut names: BTreeSet<ClusterName> = self.clusters().cloned().collect();
         names.extend(policies.iter().map(|assessed| assessed.policy.cluster.clone()));
-        let away = self.locations_away().await;
+        // Everything outside is asked at once, so that what is away costs one wait.
+        let gaps = future::join_all(names.iter().map(|name| self.gaps(name)));
+        let (away, gaps) = future::join(self.locations_away(), gaps).await;
         let mut clusters = Vec::with_capacity(names.len());
-        for name in names {
+        for (name, gaps) in names.into_iter().zip(gaps) {
             let own: Vec<_> = policies.iter().filter(|assessed| assessed.policy.cluster == name).collect();
-            clusters.push(self.summarize(name, &own, &away, now).await?);
+            clusters.push(self.summarize(name, &own, &away, gaps?, now).await?);
         }
         let (status, totals) = overall(clusters.iter().map(|cluster| cluster.health.status));
         Ok(HealthSummary { overall: status, assessed_at: now, clusters, totals })
@@ -146,11 +150,11 @@ impl Tenant {
         cluster: ClusterName,
         policies: &[&Assessed],
         away: &[StorageUri],
+        gaps: Gaps,
         now: Timestamp,
     ) -> Result<ClusterSummary, EngineError> {
         let backups = self.backup_status(&cluster, policies, now).await?;
         let readiness = self.readiness(&cluster, policies, now).await?;
-        let (unprotected, driver_away) = self.gaps(&cluster).await?;
         let judged: Vec<_> = policies.iter().map(|assessed| policy_health(assessed)).collect();
         let uses =
             |uri: &&StorageUri| policies.iter().any(|assessed| uri.contains(&assessed.policy.location));
@@ -158,9 +162,9 @@ impl Tenant {
         let health = judge_cluster(&ClusterFacts {
             policies: &judged,
             restorable: readiness.restorable_backups,
-            unprotected: &unprotected.iter().map(NamespaceName::as_str).collect::<Vec<_>>(),
+            unprotected: &gaps.unprotected.iter().map(NamespaceName::as_str).collect::<Vec<_>>(),
             locations_away: &away.iter().map(String::as_str).collect::<Vec<_>>(),
-            driver_away: driver_away.as_deref(),
+            driver_away: gaps.driver_away.as_deref(),
         });
         Ok(ClusterSummary { cluster, health, backups, readiness })
     }
@@ -234,20 +238,21 @@ impl Tenant {
     }
 
     /// Namespaces that nobody looks after, and why the driver can't say which there are.
-    async fn gaps(&self, cluster: &ClusterName) -> Result<(Vec<NamespaceName>, Option<String>), EngineError> {
+    async fn gaps(&self, cluster: &ClusterName) -> Result<Gaps, EngineError> {
+        let away = |reason: String| Gaps { unprotected: Vec::new(), driver_away: Some(reason) };
         if !self.clusters().any(|served| served == cluster) {
-            return Ok((Vec::new(), Some("no engine here serves this cluster".to_owned())));
+            return Ok(away("no engine here serves this cluster".to_owned()));
         }
         let Some(answer) = self.core.patiently(self.coverage(cluster)).await else {
-            return Ok((Vec::new(), Some("the driver did not answer in time".to_owned())));
+            return Ok(away("the driver did not answer in time".to_owned()));
         };
         Ok(match answer?.coverage {
-            Coverage::Unknown { reason } => (Vec::new(), Some(reason)),
+            Coverage::Unknown { reason } => away(reason),
             Coverage::Known(namespaces) => {
                 let gap =
                     |coverage: &NamespaceCoverage| matches!(coverage, NamespaceCoverage::Unprotected { .. });
                 let gaps = namespaces.into_iter().filter(|(_, coverage)| gap(coverage));
-                (gaps.map(|(name, _)| name).collect(), None)
+                Gaps { unprotected: gaps.map(|(name, _)| name).collect(), driver_away: None }
             }
         })
     }
@@ -255,13 +260,11 @@ impl Tenant {
     /// The tenant's storage locations that do not answer.
     async fn locations_away(&self) -> Vec<StorageUri> {
         let own = self.core.locations.iter().filter(|known| known.tenants.contains(&self.tenant));
-        let mut away = Vec::new();
-        for location in own {
-            if !self.core.probe_storage(&*location.storage).await.is_connected() {
-                away.push(location.storage.uri().clone());
-            }
-        }
-        away
+        let asked = own.map(|known| async {
+            let connection = self.core.probe_storage(&*known.storage).await;
+            (!connection.is_connected()).then(|| known.storage.uri().clone())
+        });
+        future::join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// The health score, from 0 to 100, over every enabled policy, with all that it was made from and
@@ -335,6 +338,12 @@ impl Tenant {
         }
         Ok(CoverageFacts::Known { protected: all_protected, discovered: all_discovered })
     }
+}
+
+/// What a cluster's driver tells, or why it does not.
+struct Gaps {
+    unprotected: Vec<NamespaceName>,
+    driver_away: Option<String>,
 }
 
 fn policy_health(assessed: &Assessed) -> PolicyHealth<'_> {
