@@ -8,6 +8,7 @@ mod lint;
 pub mod retention;
 pub mod rto;
 mod schedule;
+pub mod simulation;
 mod slots;
 mod timetable;
 mod words;

@@ -153,14 +153,14 @@ impl Reason {
     }
 
     /// The reason in English, for a record of the recovery point time `at`.
-    pub(super) const fn text<'a>(&'a self, at: Timestamp, zone: &'a TimeZone) -> ReasonText<'a> {
+    pub(in crate::rules) const fn text<'a>(&'a self, at: Timestamp, zone: &'a TimeZone) -> ReasonText<'a> {
         ReasonText { reason: self, at, zone }
     }
 }
 
 /// A [`Reason`] in English.
 #[derive(Debug)]
-pub(super) struct ReasonText<'a> {
+pub(in crate::rules) struct ReasonText<'a> {
     reason: &'a Reason,
     at: Timestamp,
     zone: &'a TimeZone,
