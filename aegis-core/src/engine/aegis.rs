@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::{
     AegisBuilder, EngineError, Running, Tenant,
-    runtime::{Core, Readers, Worker},
+    runtime::{Core, Reader, Worker},
 };
 use crate::model::{ClusterName, Principal, TenantId};
 
@@ -23,7 +23,7 @@ pub struct Aegis {
 /// The loops of an engine that is stepped by hand.
 struct ByHand {
     workers: BTreeMap<ClusterName, Worker>,
-    readers: Readers,
+    readers: Vec<Reader>,
 }
 
 impl fmt::Debug for Aegis {
@@ -45,7 +45,7 @@ impl Aegis {
             workers: workers
                 .map(|name| (name.clone(), Worker::new(Arc::clone(&core), name.clone())))
                 .collect(),
-            readers: Readers::new(&core),
+            readers: Reader::all(&core),
         };
         Self { core, by_hand: Arc::new(Mutex::new(by_hand)) }
     }
@@ -71,7 +71,9 @@ impl Aegis {
         for worker in workers.values_mut() {
             pause = pause.min(worker.pass().await);
         }
-        readers.pass(&self.core).await;
+        for reader in readers {
+            reader.pass(&self.core).await;
+        }
         pause
     }
 

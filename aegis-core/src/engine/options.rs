@@ -41,7 +41,7 @@ impl Default for EngineOptions {
             progress_interval: Duration::from_secs(5),
             retry_backoff: Duration::from_secs(30),
             max_running_per_location: 8,
-            sweep_interval: Duration::from_secs(24 * 3600),
+            sweep_interval: Duration::from_secs(3600),
             verification_timeout: Duration::from_secs(24 * 3600),
             execution_timeout: Duration::from_secs(24 * 3600),
             dr_test_timeout: Duration::from_secs(24 * 3600),

@@ -51,6 +51,26 @@ async fn a_lost_catalogue_is_rebuilt_with_holds_and_policies_switched_off() {
 }
 
 #[tokio::test]
+async fn a_manifest_that_names_another_tenants_things_is_refused() {
+    let world = World::new();
+    let aegis = world.engine();
+    let record = world.backup(&aegis).await.job.result.as_ref().unwrap().record;
+    let artifact = tenant(&aegis).record(record).await.unwrap().record.artifact.clone();
+    let key = aegis_core::seams::ObjectKey::new(format!("{artifact}/manifest.json")).unwrap();
+    let (_, bytes) = world.storage.get(&key).await.unwrap();
+    let mut manifest: aegis_core::engine::Manifest = serde_json::from_slice(&bytes).unwrap();
+    manifest.job.tenant = aegis_core::model::TenantId::new("victim").unwrap();
+    let forged = serde_json::to_vec(&manifest).unwrap();
+    world.storage.put(&key, forged.into(), aegis_core::seams::PutMode::Overwrite).await.unwrap();
+
+    let world = without_catalogue(&world);
+    let aegis = world.engine();
+    let rebuilt = tenant(&aegis).rebuild(&local(), &location()).await.unwrap();
+    assert_eq!(rebuilt.records, 0);
+    assert!(rebuilt.unreadable[0].contains("not the record's"), "{:?}", rebuilt.unreadable);
+}
+
+#[tokio::test]
 async fn rebuilding_twice_changes_nothing() {
     let world = World::new();
     let aegis = world.engine();

@@ -371,7 +371,11 @@ impl Tenant {
         if self.approval_rule() == ApprovalRule::None {
             return Ok(());
         }
-        let approved = plan.approvals.iter().any(|approval| approval.hash == resolved.hash);
+        let two = self.approval_rule() == ApprovalRule::Two;
+        let approved = plan
+            .approvals
+            .iter()
+            .any(|approval| approval.hash == resolved.hash && !(two && approval.by == plan.created_by));
         if approved {
             return Ok(());
         }

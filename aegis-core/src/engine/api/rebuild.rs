@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         BackupJob, BackupRecord, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, Policy,
-        PolicyState, RecordState, Reservation, ReservationKey, StorageUri,
+        PolicyState, RecordCopy, RecordState, Reservation, ReservationKey, StorageUri,
     },
     seams::{Changeset, Conflict, Feature, InventoryRequest, StoreExt},
 };
@@ -58,7 +58,10 @@ impl Tenant {
             .filter(|manifest| manifest.record.tenant == self.tenant && manifest.record.cluster == *cluster);
         for manifest in own {
             let handle = manifest.record.handle.clone();
-            if present.contains(&handle) {
+            if let Some(stray) = self.stray(&manifest, location) {
+                let artifact = &manifest.record.artifact;
+                rebuilt.unreadable.push(format!("{artifact}: {stray}"));
+            } else if present.contains(&handle) {
                 self.enter(manifest, &mut rebuilt).await?;
             } else {
                 let artifact = &manifest.record.artifact;
@@ -69,6 +72,26 @@ impl Tenant {
         self.core.renew_exposure(&self.tenant, cluster, &self.principal).await?;
         rebuilt.without_manifest = present.difference(&spoken_of).cloned().collect();
         Ok(rebuilt)
+    }
+
+    /// What of a manifest points out of what is rebuilt: whoever can write to storage must not be
+    /// able to put things into another tenant's, cluster's or location's name.
+    fn stray(&self, manifest: &Manifest, location: &StorageUri) -> Option<&'static str> {
+        let Manifest { record, job, policy, .. } = manifest;
+        if job.tenant != record.tenant || job.cluster != record.cluster || job.id != record.job {
+            return Some("its job is not the record's");
+        }
+        let foreign = |policy: &Policy| policy.tenant != record.tenant || Some(policy.id) != record.policy;
+        if policy.as_ref().is_some_and(foreign) {
+            return Some("its policy is not the record's");
+        }
+        let elsewhere = |copy: &RecordCopy| self.core.storage_for(&self.tenant, &copy.location).is_err();
+        if record.copies.iter().any(elsewhere)
+            || !record.copies.iter().any(|copy| location.contains(&copy.location))
+        {
+            return Some("it names a location that is not the tenant's or not this one");
+        }
+        None
     }
 
     /// The handles of everything that lies in a location.

@@ -27,84 +27,92 @@ const BATCH: usize = 1000;
 /// How often the store is let forget what nobody needs any more.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// What reads the log on behalf of the engine, each reader under a lease of its own.
+/// Someone who reads the log on behalf of the engine, under a lease of its own. None waits for
+/// another: a slow receiver holds up nobody.
 #[derive(Debug)]
-pub(crate) struct Readers {
-    sealer: HeldLease,
-    pruned_at: Option<Monotonic>,
-    keepers: Vec<(HeldLease, Arc<dyn ObjectStorage>)>,
-    notifiers: Vec<(HeldLease, Arc<dyn Notifier>)>,
+pub(crate) enum Reader {
+    /// Gives events their positions.
+    Sealer { lease: HeldLease, pruned_at: Option<Monotonic> },
+    /// Keeps the manifests of one location true.
+    Keeper { lease: HeldLease, storage: Arc<dyn ObjectStorage> },
+    /// Delivers to one notifier.
+    Deliverer { lease: HeldLease, notifier: Arc<dyn Notifier> },
 }
 
-impl Readers {
-    pub(crate) fn new(core: &Core) -> Self {
-        let notifiers = core.notifiers.iter();
-        let storages = core.locations.iter().map(|location| &location.storage);
-        Self {
-            sealer: HeldLease::new(LeaseName::sealer()),
-            pruned_at: None,
-            keepers: storages
-                .map(|storage| (HeldLease::new(LeaseName::manifests(storage.uri())), Arc::clone(storage)))
-                .collect(),
-            notifiers: notifiers
-                .map(|notifier| (HeldLease::new(LeaseName::notifier(notifier.name())), Arc::clone(notifier)))
-                .collect(),
-        }
+impl Reader {
+    /// Every reader of the engine, the sealer first.
+    pub(crate) fn all(core: &Core) -> Vec<Self> {
+        let sealer = Self::Sealer { lease: HeldLease::new(LeaseName::sealer()), pruned_at: None };
+        let keepers = core.locations.iter().map(|location| Self::Keeper {
+            lease: HeldLease::new(LeaseName::manifests(location.storage.uri())),
+            storage: Arc::clone(&location.storage),
+        });
+        let deliverers = core.notifiers.iter().map(|notifier| Self::Deliverer {
+            lease: HeldLease::new(LeaseName::notifier(notifier.name())),
+            notifier: Arc::clone(notifier),
+        });
+        std::iter::once(sealer).chain(keepers).chain(deliverers).collect()
     }
 
-    /// Seals what was committed, then lets every reader catch up.
+    /// Catches up. What goes wrong is tried again by the next pass.
     pub(crate) async fn pass(&mut self, core: &Core) {
-        if let Err(error) = self.seal(core).await {
-            if error.class() == ErrorClass::VersionConflict {
-                self.sealer.forget();
+        let caught_up = match self {
+            Self::Sealer { lease, pruned_at } => {
+                let sealed = seal(core, lease, pruned_at).await;
+                if sealed.as_ref().is_err_and(|error| error.class() == ErrorClass::VersionConflict) {
+                    lease.forget();
+                }
+                sealed
             }
-            tracing::warn!(error = %report(&error), "the event log was not sealed");
-        }
-        for (lease, storage) in &mut self.keepers {
-            if let Err(error) = keep_manifests(core, lease, storage).await {
-                tracing::warn!(location = %storage.uri(), error = %report(&error), "manifests are rewritten later");
-            }
-        }
-        for (lease, notifier) in &mut self.notifiers {
-            if let Err(error) = deliver(core, lease, &**notifier).await {
-                tracing::warn!(notifier = notifier.name(), error = %report(&error), "events were not delivered yet");
-            }
+            Self::Keeper { lease, storage } => keep_manifests(core, lease, storage).await,
+            Self::Deliverer { lease, notifier } => deliver(core, lease, &**notifier).await,
+        };
+        if let Err(error) = caught_up {
+            tracing::warn!(reader = ?self, error = %report(&error), "a reader of the event log is behind");
         }
     }
 
-    /// Lets the store forget what nobody needs any more, now and then.
-    async fn prune(&mut self, core: &Core) -> Result<(), EngineError> {
-        let now = core.clock.monotonic();
-        if self.pruned_at.is_some_and(|at| now.since(at) < PRUNE_INTERVAL) {
+    /// Whether it waits for commits; the others wait for what is sealed.
+    pub(crate) const fn is_sealer(&self) -> bool {
+        matches!(self, Self::Sealer { .. })
+    }
+
+    /// Gives its lease back.
+    pub(crate) async fn close(&mut self, core: &Core) {
+        match self {
+            Self::Sealer { lease, .. } | Self::Keeper { lease, .. } | Self::Deliverer { lease, .. } => {
+                lease.release(core).await;
+            }
+        }
+    }
+}
+
+async fn seal(
+    core: &Core,
+    lease: &mut HeldLease,
+    pruned_at: &mut Option<Monotonic>,
+) -> Result<(), EngineError> {
+    let Hold::Ours(fence) = lease.ensure(core).await? else { return Ok(()) };
+    prune(core, pruned_at).await?;
+    loop {
+        let sealed = core.store.seal(&fence, BATCH).await?;
+        if sealed.count > 0 {
+            core.sealed.notify_waiters();
+        }
+        if sealed.count < BATCH {
             return Ok(());
         }
-        self.pruned_at = Some(now);
-        Ok(core.store.prune(core.clock.now()).await?)
     }
+}
 
-    async fn seal(&mut self, core: &Core) -> Result<(), EngineError> {
-        let Hold::Ours(fence) = self.sealer.ensure(core).await? else { return Ok(()) };
-        self.prune(core).await?;
-        loop {
-            let sealed = core.store.seal(&fence, BATCH).await?;
-            if sealed.count > 0 {
-                core.sealed.notify_waiters();
-            }
-            if sealed.count < BATCH {
-                return Ok(());
-            }
-        }
+/// Lets the store forget what nobody needs any more, now and then.
+async fn prune(core: &Core, pruned_at: &mut Option<Monotonic>) -> Result<(), EngineError> {
+    let now = core.clock.monotonic();
+    if pruned_at.is_some_and(|at| now.since(at) < PRUNE_INTERVAL) {
+        return Ok(());
     }
-
-    pub(crate) async fn close(&mut self, core: &Core) {
-        self.sealer.release(core).await;
-        for (lease, _) in &mut self.keepers {
-            lease.release(core).await;
-        }
-        for (lease, _) in &mut self.notifiers {
-            lease.release(core).await;
-        }
-    }
+    *pruned_at = Some(now);
+    Ok(core.store.prune(core.clock.now()).await?)
 }
 
 /// Rewrites the manifests in one location of records that changed since they were last written.
@@ -121,7 +129,13 @@ async fn keep_manifests(
         let Some(last) = events.last() else { return Ok(()) };
         let changed: BTreeSet<RecordId> = events.iter().filter_map(changed_record).collect();
         for id in changed {
-            keep_manifest(core, storage, id).await?;
+            match keep_manifest(core, storage, id).await {
+                // One object that can't be written must not keep the others from being true.
+                Err(error) if !error.class().is_transient() && !matches!(error, EngineError::Store(_)) => {
+                    tracing::error!(record = %id, error = %report(&error), "a manifest can't be rewritten");
+                }
+                other => other?,
+            }
         }
         core.store.advance_reader(&name, last.position).await?;
     }

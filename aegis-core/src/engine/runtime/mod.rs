@@ -22,7 +22,7 @@ pub use run::Running;
 
 pub(crate) use commit::{Outcome, RETRIES, commit};
 pub(crate) use core::{Core, Served};
-pub(crate) use log::{Readers, subscribe};
+pub(crate) use log::{Reader, subscribe};
 pub(crate) use manifest::{delete_manifest, read_manifests};
 pub(crate) use steps::{group_of, newest_of_cluster, target_namespaces};
 pub(crate) use worker::Worker;

@@ -1,14 +1,14 @@
-//! The loops: one per cluster, one for the event log. They wait on the clock and on wake-ups alone.
+//! The loops: one per cluster, one per reader of the event log. They wait on the clock and on wake-ups alone.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, future, stream};
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::{Core, Readers, Worker};
+use super::{Core, Reader, Worker};
 use crate::engine::Aegis;
 
-/// How long the log's loop lets events gather before it seals them.
+/// How long a reader of the log lets events gather.
 const GATHER: Duration = Duration::from_millis(20);
 /// How often the log is looked at when nothing was committed here.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,7 +32,9 @@ impl Running {
             let worker = Worker::new(Arc::clone(&core), cluster.clone());
             loops.spawn(cluster_loop(worker, Arc::clone(&stop)));
         }
-        loops.spawn(log_loop(Arc::clone(&core), Arc::clone(&stop)));
+        for reader in Reader::all(&core) {
+            loops.spawn(reader_loop(Arc::clone(&core), reader, Arc::clone(&stop)));
+        }
         Self { core, stop, loops }
     }
 
@@ -84,20 +86,21 @@ async fn cluster_loop(mut worker: Worker, stop: Arc<Notify>) {
     worker.close().await;
 }
 
-async fn log_loop(core: Arc<Core>, stop: Arc<Notify>) {
-    let mut readers = Readers::new(&core);
+async fn reader_loop(core: Arc<Core>, mut reader: Reader, stop: Arc<Notify>) {
     while !core.is_closing() {
         let stopped = stop.notified();
-        readers.pass(&core).await;
+        let sealed = core.sealed.notified();
+        reader.pass(&core).await;
         if core.is_closing() {
             break;
         }
-        let woken = future::select(Box::pin(core.committed.notified()), Box::pin(stopped));
+        let grown = if reader.is_sealer() { core.committed.notified() } else { sealed };
+        let woken = future::select(Box::pin(grown), Box::pin(stopped));
         drop(future::select(woken, core.clock.sleep(LOOK)).await);
         if !core.is_closing() {
             core.clock.sleep(GATHER).await;
         }
     }
-    readers.pass(&core).await;
-    readers.close(&core).await;
+    reader.pass(&core).await;
+    reader.close(&core).await;
 }

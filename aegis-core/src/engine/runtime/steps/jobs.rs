@@ -99,6 +99,10 @@ impl Worker {
             let changeset = self.decider().end_cancelled(job)?;
             return self.commit_run_end(job, changeset).await;
         }
+        let target = self.core.store.find::<ClusterState>(&Scope::Everyone, self.cluster.clone()).await?;
+        if target.is_some_and(|target| target.restore_into(&job.namespaces).is_some()) {
+            return Ok(());
+        }
         let Some(existing) = self.namespaces().await else { return Ok(()) };
         self.begin_job(job, &existing).await
     }

@@ -108,6 +108,7 @@ impl Worker {
                 Outcome::Applied => {}
                 Outcome::Conflict(conflict) => {
                     tracing::debug!(%conflict, "a retention run is decided again later");
+                    return Ok(CheckStatus::NotRun);
                 }
             }
         }
