@@ -91,7 +91,8 @@ async fn prune_holding(
             }
         }
     };
-    let noted = operations.end_prune().await;
+    // Once another has the lease, the note is the other's; whoever comes next clears it.
+    let noted = if held.renew().await.is_ok() { operations.end_prune().await } else { Ok(()) };
     let released = held.release().await;
     let pruned = done.map_err(|cause| {
         DriverError::internal("the repository's engine broke off while it pruned").with_source(cause)

@@ -27,7 +27,9 @@ impl Inner {
             Work::Restore(work) => {
                 let location = self.location(&work.record.location)?;
                 let operations = Operations::new(Arc::clone(&location.storage));
-                if !operations.has_begun(operation.id).await? {
+                let known = operations.settled(operation.id).await?.is_some()
+                    || operations.has_begun(operation.id).await?;
+                if !known {
                     return Ok(Observation::Absent);
                 }
                 let reason = "the process that restored has ended; what it had restored by then is there";

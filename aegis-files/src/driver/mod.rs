@@ -205,10 +205,14 @@ impl Inner {
             }
             Work::Restore(_) => {
                 // A location that may only be read is still good for restoring from.
-                if let Err(error) = operations.begin(operation.id, kind, at).await {
+                let begun = async {
+                    let settled = operations.settled(operation.id).await?.is_some();
+                    Ok::<_, DriverError>(!settled && operations.begin(operation.id, kind, at).await?)
+                };
+                Ok(begun.await.unwrap_or_else(|error| {
                     tracing::debug!(operation = %operation.id, %error, "could not note that the restore begins");
-                }
-                Ok(true)
+                    true
+                }))
             }
             Work::Verify(_) | Work::Delete(_) => Ok(true),
         }
@@ -269,26 +273,24 @@ impl BackupDriver for FilesDriver {
         let location = inner.check(&operation.work)?;
         let id = operation.id;
         let Some(job) = inner.jobs.take_on(id, inner.clock.monotonic()) else { return Ok(()) };
-        match inner.begin(operation, &location).await {
-            Ok(true) => {}
-            Ok(false) => {
-                inner.jobs.drop_again(id);
-                return Ok(());
-            }
-            Err(error) => {
-                inner.jobs.drop_again(id);
-                return Err(error);
-            }
-        }
         let operation = operation.clone();
         let runtime = location.runtime.clone();
-        drop(runtime.spawn_blocking(move || {
-            let end = inner.run(&operation, &location, &job.control);
-            inner.jobs.end(id, &job, end);
-            // Nobody may be listening.
-            let _ = inner.hints.send(id);
-        }));
-        Ok(())
+        // What was taken on is begun or dropped again, even if nobody waits for it any more.
+        let begun = runtime.clone().spawn(async move {
+            let begun = inner.begin(&operation, &location).await;
+            if !matches!(begun, Ok(true)) {
+                inner.jobs.drop_again(id);
+                return begun.map(drop);
+            }
+            drop(runtime.spawn_blocking(move || {
+                let end = inner.run(&operation, &location, &job.control);
+                inner.jobs.end(id, &job, end);
+                // Nobody may be listening.
+                let _ = inner.hints.send(id);
+            }));
+            Ok(())
+        });
+        begun.await.map_err(|cause| DriverError::internal("could not start the work").with_source(cause))?
     }
 
     async fn observe(&self, operation: &Operation) -> Result<Observation, DriverError> {

@@ -18,7 +18,7 @@ use crate::{
     backup::{BackupMade, BackupPlan, back_up},
     control::{Control, Stop, issue},
     delete::{Deleted, delete},
-    operations::Operations,
+    operations::{Operations, Settled},
     prune,
     repository::{Location, attempt, session::Session},
     restore::{
@@ -47,7 +47,14 @@ impl Inner {
         });
         if let Work::Backup(_) | Work::Restore(_) = &operation.work {
             let operations = Operations::new(Arc::clone(&location.storage));
-            if let Err(error) = location.runtime.block_on(operations.end(operation.id)) {
+            let noted = location.runtime.block_on(async {
+                // Whoever asks after this process is told that it is over, and never runs it again.
+                if let Work::Restore(_) = &operation.work {
+                    operations.settle(operation.id, Settled::Lost).await?;
+                }
+                operations.end(operation.id).await
+            });
+            if let Err(error) = noted {
                 tracing::warn!(operation = %operation.id, %error, "could not note that the work is over");
             }
         }

@@ -119,10 +119,17 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn write(&self, job: &Job) {
+    /// Answers whether it is there now.
+    fn write(&self, job: &Job) -> bool {
         match self.writer.write(&job.place, &job.name, &job.node, job.replace) {
-            Ok(()) => self.wrote(&job.node, job.bytes),
-            Err(error) => self.failed(error, &job.path),
+            Ok(()) => {
+                self.wrote(&job.node, job.bytes);
+                true
+            }
+            Err(error) => {
+                self.failed(error, &job.path);
+                false
+            }
         }
     }
 
@@ -249,8 +256,9 @@ impl Writing<'_, '_> {
         };
         if link_key(entry.node).is_some() {
             // The others need it to be there.
-            engine.write(&job);
-            self.remember_link(entry.node, place, entry.name);
+            if engine.write(&job) {
+                self.remember_link(entry.node, place, entry.name);
+            }
             Place::done(job.place, &engine.errors);
         } else if let Err(unsent) = self.jobs.send(job) {
             Place::done(unsent.0.place, &engine.errors);

@@ -48,9 +48,14 @@ fn owner(metadata: &Metadata) -> (Option<Uid>, Option<Gid>) {
     (metadata.uid.map(Uid::from_raw), metadata.gid.map(Gid::from_raw))
 }
 
-/// Gives an open file or directory its attributes, owner, mode and times, in the order in which
+/// Gives an open file or directory its owner, attributes, mode and times, in the order in which
 /// each survives the next.
 pub(crate) fn apply(file: impl AsFd, metadata: &Metadata) -> io::Result<()> {
+    // A change of owner takes capabilities and set-user bits away, so it comes first.
+    if restores_owners() {
+        let (user, group) = owner(metadata);
+        rustix::fs::fchown(&file, user, group)?;
+    }
     for attribute in &metadata.extended_attributes {
         let value = attribute.value.as_deref().unwrap_or_default();
         match rustix::fs::fsetxattr(&file, attribute.name.as_str(), value, XattrFlags::empty()) {
@@ -58,10 +63,6 @@ pub(crate) fn apply(file: impl AsFd, metadata: &Metadata) -> io::Result<()> {
             Ok(()) | Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
             Err(error) => return Err(error.into()),
         }
-    }
-    if restores_owners() {
-        let (user, group) = owner(metadata);
-        rustix::fs::fchown(&file, user, group)?;
     }
     if let Some(mode) = permissions(metadata) {
         rustix::fs::fchmod(&file, mode)?;
@@ -102,5 +103,31 @@ mod tests {
         let time = jiff::Timestamp::new(-2, -500_000_000).unwrap();
         let spec = timespec(time);
         assert_eq!((spec.tv_sec, spec.tv_nsec), (-3, 500_000_000));
+    }
+
+    #[test]
+    fn capabilities_survive_the_change_of_owner() {
+        let temp = tempfile::NamedTempFile::new().unwrap();
+        let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let name = "security.capability";
+        if !restores_owners() || rustix::fs::fsetxattr(&temp, name, &capability, XattrFlags::empty()).is_err()
+        {
+            return aegis_core::testing::skip(
+                "aegis-files capabilities",
+                "needs root and a file system with them",
+            );
+        }
+        let attribute = serde_json::json!([{"name": name, "value": "AQAAAgAEAAAAAAAAAAAAAAAAAAA="}]);
+        let metadata = Metadata {
+            uid: Some(1000),
+            gid: Some(1000),
+            mode: Some(0o755),
+            extended_attributes: serde_json::from_value(attribute).unwrap(),
+            ..Metadata::default()
+        };
+        apply(&temp, &metadata).unwrap();
+        let mut found = [0; 20];
+        assert_eq!(rustix::fs::fgetxattr(&temp, name, &mut found), Ok(20));
+        assert_eq!(found, capability);
     }
 }

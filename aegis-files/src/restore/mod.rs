@@ -16,7 +16,7 @@ pub(crate) mod target;
 mod traverse;
 mod write;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use aegis_core::{
     model::{Bytes, ExistingResourcePolicy, IssueGroup},
@@ -27,6 +27,7 @@ use rustic_core::{IndexedFullStatus, Repository, repofile::SnapshotFile};
 use crate::{
     control::{Control, Findings, Stop},
     repository::session::Session,
+    tree,
 };
 use engine::Engine;
 pub(crate) use target::Mapped;
@@ -60,6 +61,7 @@ const DIFFERS: &str = "is there already and differs from the record";
 impl Restore<'_> {
     /// What [`run`](Self::run) would do, changing nothing. Blocks.
     pub(crate) fn preview(&self) -> Result<RestorePreview, Stop> {
+        self.check_chosen()?;
         let mut look = Look::default();
         self.traverse(&mut look)?;
         let mut preview = look.preview;
@@ -89,10 +91,36 @@ impl Restore<'_> {
                 "choose `update` to overwrite them, `none` to leave them, or restore somewhere else",
             )));
         }
+        if self.existing == ExistingResourcePolicy::Fail
+            && let Some(obstacle) = look.obstacles.first()
+        {
+            let error = format!("not all can be restored, and nothing was touched: {obstacle}");
+            return Err(Stop::Failed(
+                DriverError::invalid_input(error)
+                    .with_suggestion("clear the target, or restore somewhere else"),
+            ));
+        }
         let control: &Control = &self.session.control;
         control.set_totals(look.bytes.0, look.create + look.overwrite + look.skip);
         let engine = Engine::new(self.repository, self.session, self.operation.clone());
         engine.run(|visit| self.traverse(visit))
+    }
+
+    /// Refuses chosen paths that the record has nowhere: to restore nothing is not to be done.
+    fn check_chosen(&self) -> Result<(), Stop> {
+        let chosen: BTreeSet<_> = self.mapped.iter().flat_map(|mapped| &mapped.only).collect();
+        for path in chosen {
+            let mut is_there = false;
+            for mapped in self.mapped.iter().filter(|mapped| mapped.only.contains(path)) {
+                let whole = mapped.snapshot_path.join(path);
+                is_there |= tree::find(self.repository, self.session, self.snapshot, &whole)?.is_some();
+            }
+            if !is_there {
+                let error = DriverError::not_found(format!("the record has no `{}`", path.display()));
+                return Err(error.with_suggestion("browse the record for the paths that it has").into());
+            }
+        }
+        Ok(())
     }
 
     fn traverse(&self, visit: &mut dyn Visit) -> Result<(), Stop> {

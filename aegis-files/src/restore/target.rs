@@ -202,7 +202,7 @@ fn chosen(path: &Path, chosen: &[String]) -> Result<Option<Vec<PathBuf>>, Driver
             return Err(error.with_suggestion("name paths as browsing the record shows them"));
         }
         if !asked.is_absolute() {
-            only.push(asked.to_owned());
+            only.push(names(asked).into_iter().collect());
         } else if path.starts_with(asked) {
             return Ok(Some(Vec::new()));
         } else if let Ok(relative) = asked.strip_prefix(path) {

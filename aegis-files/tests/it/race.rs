@@ -132,3 +132,28 @@ fn told_by_child(bench: &Bench) -> Operation {
     let id = fs::read_to_string(bench.path("operation")).unwrap().parse().unwrap();
     Operation { id, ..bench.backup_of(BackupKind::Incremental, &["docs"]) }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_that_lost_its_lease_leaves_the_note_of_the_next() {
+    let bench = Bench::new();
+    furnish(&bench);
+    let (first, ..) = bench.back_up(BackupKind::Full).await;
+    fs::remove_file(bench.docs().join("b/big")).unwrap();
+    bench.back_up(BackupKind::Full).await;
+    fs::create_dir_all(bench.path("store/locks")).unwrap();
+    let now = aegis_core::seams::Clock::now(&aegis_core::engine::SystemClock::new()).as_micros();
+    fs::write(bench.path("store/locks/pruned"), now.to_string()).unwrap();
+    assert_eq!(bench.delete(&first).await.status, EndStatus::Completed);
+
+    let storage = gated_by_files(bench.temp.path(), "repository/index/");
+    let driver =
+        builder(bench.temp.path()).storage(Arc::clone(&storage), common::password()).build().unwrap();
+    let location = storage.uri().clone();
+    let late = tokio::spawn(async move { driver.prune(&location).await });
+    wait_for(&bench.path("reached")).await;
+    let next = r#"{"holder":"next","generation":99,"heartbeat":0,"duration_ms":60000,"released":false}"#;
+    fs::write(bench.path("store/locks/repository.json"), next).unwrap();
+    fs::write(bench.path("go"), "").unwrap();
+    let _ = late.await.unwrap();
+    assert!(bench.path("store/locks/pruning").exists(), "the next one still prunes");
+}

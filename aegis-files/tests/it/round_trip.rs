@@ -13,7 +13,7 @@ use std::{
 use crate::common::{self, Bench, elsewhere, in_place, name, restored};
 use aegis_core::{
     model::{BackupKind, ExistingResourcePolicy, RestoreTarget, VerificationLevel},
-    seams::{BackupDriver, EndStatus, Observation},
+    seams::{BackupDriver, EndStatus, Observation, Work},
 };
 
 /// Kind, mode, modification time, owner, and content or target of all that is below `root`.
@@ -216,4 +216,46 @@ async fn a_preview_tells_what_would_happen_and_changes_nothing() {
     bench.driver.preview(&common::tenant(), &work).await.unwrap();
     assert!(!bench.path("restores").exists());
     assert_eq!(portrait(&bench.docs()), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_has_ended_is_never_run_again_after_a_restart() {
+    let bench = Bench::new();
+    furnish(&bench);
+    let (record, ..) = bench.back_up(BackupKind::Full).await;
+    let work = bench.restore_work(&record, in_place(ExistingResourcePolicy::Update));
+    let operation = common::operation(Work::Restore(work));
+    assert_eq!(bench.run(&operation).await.status, EndStatus::Completed);
+    let driver = bench.restarted();
+    let observed = driver.observe(&operation).await.unwrap();
+    assert!(matches!(observed, Observation::Lost { .. }), "{observed:?}");
+    bench.write("a/one.txt", "changed since");
+    driver.start(&operation).await.unwrap();
+    let observed = driver.observe(&operation).await.unwrap();
+    assert!(matches!(observed, Observation::Lost { .. }), "{observed:?}");
+    assert_eq!(fs::read_to_string(bench.docs().join("a/one.txt")).unwrap(), "changed since");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_nobody_waits_for_still_comes_to_an_end() {
+    let bench = Bench::new();
+    furnish(&bench);
+    let operation = bench.backup_of(BackupKind::Full, &["docs"]);
+    let impatient = std::time::Duration::ZERO;
+    let _ = tokio::time::timeout(impatient, bench.driver.start(&operation)).await;
+    let patient = std::time::Duration::from_secs(60);
+    let outcome = tokio::time::timeout(patient, common::end_of(&bench.driver, &operation)).await.unwrap();
+    assert_eq!(outcome.status, EndStatus::Completed, "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chosen_path_that_the_record_lacks_fails_the_restore() {
+    let bench = Bench::new();
+    furnish(&bench);
+    let (record, ..) = bench.back_up(BackupKind::Full).await;
+    let mut options = in_place(ExistingResourcePolicy::None);
+    options.paths = vec!["a/no-such-file".to_owned()];
+    let outcome = bench.restore(&record, options).await;
+    assert_eq!(outcome.status, EndStatus::Failed, "{outcome:?}");
+    assert!(outcome.errors[0].cause.contains("a/no-such-file"), "{outcome:?}");
 }
