@@ -88,7 +88,8 @@ fn check_form(changeset: &Changeset) -> Result<(), StoreError> {
 fn written_twice(keys: &[EntityKey]) -> Option<&EntityKey> {
     const FEW: usize = 8;
     if keys.len() <= FEW {
-        let earlier = |(place, key): &(usize, &EntityKey)| keys.iter().take(*place).any(|other| other == *key);
+        let earlier =
+            |(place, key): &(usize, &EntityKey)| keys.iter().take(*place).any(|other| other == *key);
         return keys.iter().enumerate().find(earlier).map(|(_, key)| key);
     }
     let mut seen = HashSet::with_capacity(keys.len());
