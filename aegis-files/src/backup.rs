@@ -130,7 +130,18 @@ fn new_snapshot(operation: &Operation, marks: &Marks) -> rustic_core::RusticResu
 fn settle_before_snapshot(location: &Location, session: &Session, operation: &Operation, tally: &Arc<Tally>) {
     let operations = Operations::new(Arc::clone(&location.storage));
     let (runtime, tally, id) = (location.runtime.clone(), Arc::clone(tally), operation.id);
+    let (clock, started_at, longest) =
+        (Arc::clone(&location.clock), operation.started_at, location.longest_job);
     session.before_snapshot(move || {
+        if clock.now().since(started_at) > longest {
+            return Err(Stop::Failed(
+                DriverError::unavailable(format!(
+                    "the backup took longer than {} seconds, after which what it refers to may be pruned",
+                    longest.as_secs()
+                ))
+                .with_suggestion("let the driver's `longest_job` be longer, or find out what held it up"),
+            ));
+        }
         let made =
             Made { counts: tally.counts(), errors: tally.errors.groups(), warnings: tally.warnings.groups() };
         match runtime.block_on(operations.settle(id, Settled::Made(made)))? {

@@ -120,6 +120,7 @@ impl Inner {
             clock: Arc::clone(&self.clock),
             runtime,
             lease: Arc::clone(&known.lease),
+            longest_job: self.longest_job,
         })
     }
 

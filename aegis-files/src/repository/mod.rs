@@ -6,7 +6,7 @@ mod packs;
 mod progress;
 pub(crate) mod session;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
     model::StorageUri,
@@ -40,6 +40,8 @@ pub(crate) struct Location {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) runtime: Handle,
     pub(crate) lease: Arc<RepositoryLease>,
+    /// How long a backup may take: what it refers to may be pruned a day later.
+    pub(crate) longest_job: Duration,
 }
 
 impl Location {

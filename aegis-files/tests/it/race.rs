@@ -157,3 +157,16 @@ async fn a_prune_that_lost_its_lease_leaves_the_note_of_the_next() {
     let _ = late.await.unwrap();
     assert!(bench.path("store/locks/pruning").exists(), "the next one still prunes");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_took_longer_than_any_may_leaves_no_snapshot() {
+    let bench = Bench::new();
+    let mut operation = bench.backup_of(BackupKind::Full, &["docs"]);
+    let two_days = std::time::Duration::from_secs(2 * 24 * 3600);
+    operation.started_at = operation.started_at.saturating_sub(two_days);
+    let outcome = bench.run(&operation).await;
+    assert_eq!(outcome.status, EndStatus::Failed, "{outcome:?}");
+    assert!(outcome.errors[0].cause.contains("took longer than"), "{outcome:?}");
+    let snapshots = fs::read_dir(bench.path("store/repository/snapshots")).map_or(0, Iterator::count);
+    assert_eq!(snapshots, 0);
+}
