@@ -87,6 +87,24 @@ macro_rules! entities {
                 match self { $(Self::$kind($entity) => EntityKey::$kind($id),)* }
             }
 
+            /// It as one JSON document, as stores and manifests keep it.
+            ///
+            /// # Errors
+            /// [`serde_json::Error`] if it can't be written down, which no valid entity is.
+            pub fn to_document(&self) -> Result<String, serde_json::Error> {
+                match self { $(Self::$kind($entity) => serde_json::to_string(&**$entity),)* }
+            }
+
+            /// The entity of this kind that a document tells of.
+            ///
+            /// # Errors
+            /// [`serde_json::Error`] if the document is of something else.
+            pub fn from_document(kind: EntityKind, document: &str) -> Result<Self, serde_json::Error> {
+                match kind {
+                    $(EntityKind::$kind => serde_json::from_str::<$type>(document).map(Self::from),)*
+                }
+            }
+
             /// Whose it is; `None` for what belongs to no tenant.
             #[must_use]
             pub fn tenant(&self) -> Option<&TenantId> {

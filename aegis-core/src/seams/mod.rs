@@ -29,10 +29,10 @@ pub use object_storage::{
     StorageUsage,
 };
 pub use store::{
-    Change, Changeset, Claim, Committed, Conflict, Cursor, DrTestQuery, ExecutionQuery, Expect, Fence,
-    Generation, HolderId, JobOrder, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport,
-    RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreExt,
-    VerificationQuery, Window, Write,
+    Change, Changeset, Claim, Column, ColumnType, Committed, Conflict, Cursor, DrTestQuery, ExecutionQuery,
+    Expect, Fence, Generation, HolderId, JobOrder, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery,
+    ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
+    StoreError, StoreExt, Value, VerificationQuery, Window, Write,
 };
 
 #[cfg(feature = "mocks")]

@@ -1,6 +1,7 @@
 //! The seam to what remembers: the catalogue, the event log, the leases.
 
 mod changeset;
+mod columns;
 mod error;
 mod ext;
 mod lease;
@@ -13,6 +14,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use async_trait::async_trait;
 
 pub use changeset::{Change, Changeset, Committed, Expect, Write};
+pub use columns::{Column, ColumnType, Value};
 pub use error::{Conflict, StoreError};
 pub use ext::StoreExt;
 pub use lease::{Claim, Fence, Generation, HolderId, Lease, LeaseName};

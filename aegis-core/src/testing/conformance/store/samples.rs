@@ -543,3 +543,69 @@ pub(super) fn every_kind(n: u32) -> Vec<Entity> {
         Reservation { expires_at: Some(at(n)), ..reservation(n) }.into(),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seams::{ColumnType, Value};
+
+    #[test]
+    fn every_kind_of_entity_comes_back_from_its_document() {
+        for entity in every_kind(1) {
+            let document = entity.to_document().unwrap();
+            assert_eq!(Entity::from_document(entity.key().kind(), &document).unwrap(), entity);
+        }
+    }
+
+    #[test]
+    fn every_sample_fills_its_columns_with_values_of_their_types() {
+        for entity in every_kind(1) {
+            let kind = entity.key().kind();
+            for column in kind.key_columns() {
+                assert!(entity.value(*column).is_some(), "{kind:?} has no {column}");
+            }
+            for column in kind.key_columns().iter().chain(kind.columns()) {
+                let value_type = entity.value(*column).map(|value| match value {
+                    Value::Uuid(_) => ColumnType::Uuid,
+                    Value::Text(_) => ColumnType::Text,
+                    Value::Instant(_) => ColumnType::Instant,
+                    Value::Integer(_) => ColumnType::Integer,
+                    Value::Flag(_) => ColumnType::Flag,
+                });
+                assert!(value_type.is_none_or(|found| found == column.value_type()), "{kind:?}: {column}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entity_says_nothing_in_columns_that_its_kind_does_not_have() {
+        use crate::seams::Column;
+        let all = [
+            Column::Id,
+            Column::Key,
+            Column::Tenant,
+            Column::Cluster,
+            Column::Policy,
+            Column::Record,
+            Column::Plan,
+            Column::Chain,
+            Column::Location,
+            Column::Status,
+            Column::Enabled,
+            Column::Live,
+            Column::Hidden,
+            Column::Priority,
+            Column::At,
+            Column::EndedAt,
+            Column::DueAt,
+            Column::Stored,
+        ];
+        for entity in every_kind(1) {
+            let kind = entity.key().kind();
+            for column in all {
+                let has = kind.key_columns().contains(&column) || kind.columns().contains(&column);
+                assert!(has || entity.value(column).is_none(), "{kind:?} says something in {column}");
+            }
+        }
+    }
+}
