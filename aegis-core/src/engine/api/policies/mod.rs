@@ -1,26 +1,28 @@
 //! DR policies, as people edit them.
 
+mod changing;
+mod checking;
+
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Listing, Tenant, assess::took};
+pub use changing::PolicyChange;
+
+use super::{Listing, Tenant};
 use crate::{
     engine::{
         EngineError,
-        decide::{asks_anew, dr_table, note_edit, note_newest, policy_facts, warn_if_behind, with_due},
+        decide::{dr_table, note_newest, policy_facts, with_due},
         runtime::RETRIES,
     },
     model::{
         BackupKind, ClusterName, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels,
         NamespaceSelection, Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo,
-        Rto, Schedule, ScheduleOptions, SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version,
-        Versioned,
+        Rto, Schedule, ScheduleOptions, Slot, StorageUri, Timestamp, VerificationLevel, Versioned,
     },
-    rules::{
-        Activity, LintFinding, PolicyFigures, Settlement, Standing, Timetable, close, exposure::NewestPoint,
-        lint, schedule_human, settle, settle_and_close,
-    },
+    rules::{Activity, LintFinding, Standing, Timetable, schedule_human, settle},
     seams::{Changeset, Conflict, PolicyQuery, SlotQuery, StoreExt, Window},
 };
+use checking::lint_policy;
 
 /// A policy to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,46 +105,6 @@ impl NewPolicy {
     }
 }
 
-/// A change to a policy: what is `None` stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PolicyChange {
-    /// Only if it is still at this version.
-    pub if_version: Option<Version>,
-    /// Another name.
-    pub name: Option<DisplayName>,
-    /// Another description.
-    pub description: Option<String>,
-    /// Other namespaces.
-    pub namespaces: Option<NamespaceSelection>,
-    /// With or without volumes.
-    pub include_volumes: Option<bool>,
-    /// Another kind of backup.
-    pub kind: Option<BackupKind>,
-    /// Another location; records stay where they are.
-    pub location: Option<StorageUri>,
-    /// Another schedule, in force from now.
-    pub schedule: Option<Schedule>,
-    /// Other options of the schedule, in force from now.
-    pub schedule_options: Option<ScheduleOptions>,
-    /// Other rules.
-    pub retention: Option<RetentionRules>,
-    /// Another objective, or none.
-    pub rpo: Option<Option<Rpo>>,
-    /// Another objective, or none.
-    pub rto: Option<Option<Rto>>,
-    /// On or off.
-    pub enabled: Option<bool>,
-    /// Another priority.
-    pub priority: Option<i32>,
-    /// Another level, or none.
-    pub verify: Option<Option<VerificationLevel>>,
-    /// Other DR tests, in force from now, or none.
-    pub dr_test: Option<Option<DrTestRule>>,
-    /// Other labels.
-    pub labels: Option<Labels>,
-}
-
 /// A policy with what the engine knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyView {
@@ -155,16 +117,6 @@ pub struct PolicyView {
     /// Why it may not do what it seems to promise, as far as its figures tell; filled when it is
     /// made or changed.
     pub warnings: Vec<LintFinding>,
-}
-
-/// What an edit of a policy rests on beside the policy itself.
-struct Surroundings {
-    state: Option<Versioned<PolicyState>>,
-    old_name: Option<Versioned<Reservation>>,
-    /// What its jobs are doing.
-    activity: Activity,
-    /// The newest point that counts for the policy as it will be, if it asks for something else.
-    newest: Option<NewestPoint>,
 }
 
 impl Tenant {
@@ -234,26 +186,6 @@ impl Tenant {
         }
     }
 
-    fn check_policy(
-        &self,
-        cluster: &ClusterName,
-        kind: BackupKind,
-        verify: Option<VerificationLevel>,
-        retention: &RetentionRules,
-    ) -> Result<(), EngineError> {
-        let capabilities = self.core.cluster_of(&self.tenant, cluster)?.driver.capabilities();
-        let driver = capabilities.driver;
-        if !capabilities.kinds.contains(&kind) {
-            return Err(EngineError::Unsupported(format!("the {driver} driver makes no {kind} backups")));
-        }
-        if let Some(level) = verify.filter(|level| !capabilities.verification.contains(level)) {
-            return Err(EngineError::Unsupported(format!(
-                "the {driver} driver does not verify up to {level}"
-            )));
-        }
-        retention.validate().map_err(|error| EngineError::field("retention", error))
-    }
-
     fn reserve_policy_name(&self, changeset: &mut Changeset, policy: &Policy) {
         let reservation = Reservation {
             key: ReservationKey::policy_name(&self.tenant, &policy.name),
@@ -319,103 +251,6 @@ impl Tenant {
         Ok(self.core.store.slots(&query).await?.items)
     }
 
-    /// Changes a policy. Slots that came before are settled by the policy as it was, so that what was
-    /// due still runs; another schedule, and switching on, take effect from now and never fire a past
-    /// slot. Its exposure is judged anew by what it asks for now.
-    ///
-    /// # Errors
-    /// `NotFound`, `InvalidInput` (a schedule that could never run, too), `Unsupported`, `AlreadyExists` (the name), `VersionConflict` (it
-    /// is not at [`PolicyChange::if_version`] any more).
-    pub async fn update_policy(&self, id: PolicyId, change: PolicyChange) -> Result<PolicyView, EngineError> {
-        for _ in 0..RETRIES {
-            let before = self.find::<Policy>(id).await?;
-            if change.if_version.is_some_and(|version| version != before.version) {
-                return Err(EngineError::VersionConflict { what: "policy" });
-            }
-            let after = apply(&before, &change);
-            self.check_policy(&after.cluster, after.kind, after.verify, &after.retention)?;
-            self.check_dr_rule(&after.cluster, after.dr_test.as_ref())?;
-            self.core.storage_for(&self.tenant, &after.location)?;
-            let now = self.core.clock.now();
-            let longest = self.recent_records(id).await?.iter().map(|record| took(record)).max();
-            let warnings = lint_policy(&after, longest, now)?;
-            let around = Surroundings {
-                state: self.core.store.find::<PolicyState>(&self.scope(), id).await?,
-                old_name: self.reserved_name(&before).await?,
-                activity: self.core.activity(&before).await?,
-                newest: if asks_anew(&before, &after) {
-                    self.core.newest_point(&after, None, now).await?
-                } else {
-                    None
-                },
-            };
-            let changeset = self.rewrite_policy(&before, after, &around);
-            match self.commit(changeset).await? {
-                None => {
-                    self.core.wake(&before.cluster);
-                    return Ok(PolicyView { warnings, ..self.policy(id).await? });
-                }
-                Some(Conflict::Exists { key: EntityKey::Reservation(_) }) => {
-                    let name = change.name.as_ref().map_or_else(String::new, ToString::to_string);
-                    return Err(EngineError::AlreadyExists { what: "policy", name });
-                }
-                Some(_) => {}
-            }
-        }
-        Err(EngineError::VersionConflict { what: "policy" })
-    }
-
-    fn rewrite_policy(
-        &self,
-        before: &Versioned<Policy>,
-        mut after: Policy,
-        around: &Surroundings,
-    ) -> Changeset {
-        let decider = self.decider();
-        let mut changeset = self.changeset(&decider);
-        after.updated_at = decider.now;
-        let rescheduled = before.schedule != after.schedule
-            || before.schedule_options != after.schedule_options
-            || before.enabled != after.enabled;
-        if rescheduled {
-            after.effective_at = decider.now;
-        }
-        if before.name != after.name {
-            self.reserve_policy_name(&mut changeset, &after);
-            if let Some(old) = &around.old_name {
-                changeset.delete(old, EventKind::ReservationReleased, EventFacts::default());
-            }
-        }
-        if let Some(state) = &around.state {
-            let mut next = PolicyState::clone(state);
-            if rescheduled {
-                let standing = Standing { activity: around.activity, ..standing(&next, decider.now) };
-                let closed = settle_edit(before, &after, standing);
-                if let Some(job) = decider.write_slots(&mut changeset, before, &closed) {
-                    next.last_job = Some(job);
-                    next.last_run_at = closed.run;
-                }
-                next.watermark = closed.watermark;
-                let upcoming = settle(&table_of(&after), self::standing(&next, decider.now));
-                next.next_run_at = upcoming.next_at.filter(|_| after.enabled);
-            }
-            note_edit(&mut next, before, &after, around.newest, decider.now);
-            if before.dr_test != after.dr_test || before.enabled != after.enabled {
-                next = plan_dr_tests(next, &after, decider.now);
-            }
-            if before.retention != after.retention {
-                next.next_sweep_at = Some(decider.now);
-            }
-            let next = with_due(next);
-            if next != *state.value {
-                changeset.update(state.version, next, EventKind::PolicyStateChanged, policy_facts(before));
-            }
-        }
-        let facts = policy_facts(&after);
-        changeset.update(before.version, after, EventKind::PolicyUpdated, facts);
-        changeset
-    }
-
     /// The reservation of a policy's name.
     async fn reserved_name(&self, policy: &Policy) -> Result<Option<Versioned<Reservation>>, EngineError> {
         let key = ReservationKey::policy_name(&self.tenant, &policy.name);
@@ -451,85 +286,6 @@ impl Tenant {
         Err(EngineError::VersionConflict { what: "policy" })
     }
 }
-
-fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy {
-    let mut policy = Policy::clone(before);
-    let change = change.clone();
-    if let Some(name) = change.name {
-        policy.name = name;
-    }
-    if let Some(description) = change.description {
-        policy.description = description;
-    }
-    if let Some(namespaces) = change.namespaces {
-        policy.namespaces = namespaces;
-    }
-    if let Some(location) = change.location {
-        policy.location = location;
-    }
-    if let Some(schedule) = change.schedule {
-        policy.schedule = schedule;
-    }
-    if let Some(options) = change.schedule_options {
-        policy.schedule_options = options;
-    }
-    if let Some(retention) = change.retention {
-        policy.retention = retention;
-    }
-    if let Some(labels) = change.labels {
-        policy.labels = labels;
-    }
-    policy.include_volumes = change.include_volumes.unwrap_or(policy.include_volumes);
-    policy.kind = change.kind.unwrap_or(policy.kind);
-    policy.rpo = change.rpo.unwrap_or(policy.rpo);
-    policy.rto = change.rto.unwrap_or(policy.rto);
-    policy.enabled = change.enabled.unwrap_or(policy.enabled);
-    policy.priority = change.priority.unwrap_or(policy.priority);
-    policy.verify = change.verify.unwrap_or(policy.verify);
-    policy.dr_test = change.dr_test.unwrap_or(policy.dr_test);
-    policy
-}
-
-/// What becomes of the slots up to an edit: a policy that ran settles them by what it was; one that
-/// was off skips them.
-fn settle_edit(before: &Policy, after: &Policy, standing: Standing) -> Settlement {
-    let table = table_of(before);
-    let settled = match (before.enabled, after.enabled) {
-        (true, true) => settle_and_close(&table, standing, SkipReason::Superseded),
-        (true, false) => settle_and_close(&table, standing, SkipReason::Disabled),
-        (false, _) => close(&table, standing.watermark, standing.now, SkipReason::Disabled),
-    };
-    warn_if_behind(before, &settled);
-    settled
-}
-
-/// The findings about a policy, unless one of them makes it impossible.
-fn lint_policy(
-    policy: &Policy,
-    duration_p99: Option<Duration>,
-    now: Timestamp,
-) -> Result<Vec<LintFinding>, EngineError> {
-    let days = policy.retention.keep_for(policy.kind).days;
-    let findings = lint(
-        &PolicyFigures {
-            schedule: &policy.schedule,
-            options: &policy.schedule_options,
-            policy: policy.id,
-            anchor: policy.created_at,
-            rpo: policy.rpo.map(|rpo| rpo.0),
-            duration_p99,
-            retention: days.map(|days| DAY.saturating_mul(days)),
-            lock: None,
-        },
-        now,
-    );
-    match findings.iter().find(|finding| finding.code.is_impossible()) {
-        Some(finding) => Err(EngineError::field("schedule", &finding.message)),
-        None => Ok(findings),
-    }
-}
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn table_of(policy: &Policy) -> Timetable {
     Timetable::new(&policy.schedule, &policy.schedule_options, policy.id, policy.created_at)

@@ -1,0 +1,107 @@
+//! Approving plans, and giving them up.
+
+use super::{super::Tenant, PlanView, plan_facts};
+use crate::{
+    engine::EngineError,
+    model::{
+        Approval, ApprovalRule, EventFacts, EventKind, ExecutionId, Machine, PlanHash, PlanId, PlanStatus,
+        PlanStepKind, RecoveryExecution, RecoveryPlan,
+    },
+    seams::Feature,
+};
+
+impl Tenant {
+    /// Approves a plan as it would be executed now, which `hash` must name. One approval serves one
+    /// execution. Idempotent per principal.
+    ///
+    /// # Errors
+    /// `NotFound`; `VersionConflict` if what would run is not what `hash` names; `Forbidden` if
+    /// the tenant asks for a second person and this is the author; `InvalidTransition`.
+    pub async fn approve_plan(&self, id: PlanId, hash: &PlanHash) -> Result<PlanView, EngineError> {
+        let rule = self.approval_rule();
+        let plan = self.find::<RecoveryPlan>(id).await?;
+        let resolved = self.resolve(&plan).await?;
+        if resolved.hash != *hash {
+            return Err(EngineError::VersionConflict { what: "plan" });
+        }
+        if rule == ApprovalRule::Two && plan.created_by == self.principal {
+            return Err(EngineError::Forbidden(
+                "a plan is approved by someone other than its author: ask another person".to_owned(),
+            ));
+        }
+        self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
+            // A failed plan stays what it is: the approval serves its next execution.
+            let takes_more = matches!(plan.status, PlanStatus::Approved | PlanStatus::Failed);
+            if takes_more && plan.approvals.iter().any(|known| known.hash == *hash) {
+                return Ok(changeset);
+            }
+            let mut next = if takes_more {
+                RecoveryPlan::clone(plan)
+            } else {
+                RecoveryPlan::clone(plan).apply(PlanStepKind::Approve, decider.now)?
+            };
+            next.approvals.retain(|known| known.by != self.principal);
+            next.approvals.push(Approval { by: self.principal.clone(), at: decider.now, hash: hash.clone() });
+            changeset.update(plan.version, next, EventKind::PlanApproved, plan_facts(plan));
+            Ok(changeset)
+        })
+        .await?;
+        self.plan(id).await
+    }
+
+    /// Gives a plan up, or asks its running execution to end.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidTransition` if it has ended; `Unsupported` if it runs and its driver
+    /// can't cancel.
+    pub async fn cancel_plan(&self, id: PlanId) -> Result<PlanView, EngineError> {
+        let plan = self.find::<RecoveryPlan>(id).await?;
+        if let (PlanStatus::Executing, Some(execution)) = (plan.status, plan.execution) {
+            self.cancel_execution(execution).await?;
+            return self.plan(id).await;
+        }
+        self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
+            let next = RecoveryPlan::clone(plan).apply(PlanStepKind::Cancel, decider.now)?;
+            changeset.update(plan.version, next, EventKind::PlanCancelled, plan_facts(plan));
+            Ok(changeset)
+        })
+        .await?;
+        self.plan(id).await
+    }
+
+    async fn cancel_execution(&self, id: ExecutionId) -> Result<(), EngineError> {
+        let execution = self.find::<RecoveryExecution>(id).await?;
+        let served = self.core.cluster_of(&self.tenant, &execution.target_cluster)?;
+        if !served.driver.capabilities().has(Feature::CancelRestore) {
+            let driver = served.driver.capabilities().driver;
+            return Err(EngineError::Unsupported(format!(
+                "the {driver} driver can't cancel a running restore"
+            )));
+        }
+        self.change::<RecoveryExecution>(id, |decider, execution, mut changeset| {
+            if execution.status.is_terminal() || execution.cancel_requested_at.is_some() {
+                return Ok(changeset);
+            }
+            let mut next = RecoveryExecution::clone(execution);
+            next.cancel_requested_at = Some(decider.now);
+            let facts = record_of_execution(execution);
+            changeset.update(execution.version, next, EventKind::ExecutionCancelRequested, facts);
+            Ok(changeset)
+        })
+        .await?;
+        self.core.wake(&execution.target_cluster);
+        Ok(())
+    }
+
+    pub(super) fn approval_rule(&self) -> ApprovalRule {
+        self.core.tenants.get(&self.tenant).map_or(ApprovalRule::None, |options| options.approval)
+    }
+}
+
+fn record_of_execution(execution: &RecoveryExecution) -> EventFacts {
+    EventFacts {
+        cluster: Some(execution.target_cluster.clone()),
+        record: Some(execution.record.id),
+        ..EventFacts::default()
+    }
+}
