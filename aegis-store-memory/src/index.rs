@@ -192,6 +192,10 @@ fn entries(entity: &Entity) -> Vec<(List, Place)> {
             entries.add(place, Of::Cluster(policy.cluster.clone()));
         }
         Entity::PolicyState(state) => {
+            // States have no time of their own: their lists are in order of their policies.
+            let place = (Timestamp::UNIX_EPOCH, state.policy.as_uuid());
+            entries.owned(place, &state.tenant);
+            entries.add(place, Of::Cluster(state.cluster.clone()));
             if let Some(due) = state.due_at {
                 entries.add((due, state.policy.as_uuid()), Of::DueIn(state.cluster.clone()));
             }

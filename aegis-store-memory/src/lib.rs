@@ -15,6 +15,7 @@ mod lease;
 mod log;
 mod progress;
 mod query;
+mod reader;
 mod state;
 mod store;
 #[cfg(test)]

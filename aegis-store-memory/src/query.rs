@@ -9,8 +9,8 @@ use aegis_core::{
         RetentionRun, Slot, SlotKey, Stored, Timestamp, Verification, Versioned,
     },
     seams::{
-        DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, RecordQuery,
-        RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
+        DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
+        RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
     },
 };
 use uuid::Uuid;
@@ -207,6 +207,13 @@ impl State {
     pub(crate) fn retention_runs(&self, query: &RetentionRunQuery) -> Page<RetentionRun> {
         let narrower = [query.cluster.clone().map(Of::Cluster), query.policy.map(Of::Policy)];
         self.page(lists(&query.scope, narrower), EVER, &query.window, |run| query.matches(run))
+    }
+
+    pub(crate) fn policy_states(&self, query: &PolicyStateQuery) -> Vec<Versioned<PolicyState>> {
+        let all = lists(&query.scope, [query.cluster.clone().map(Of::Cluster)]);
+        let mut states: Vec<_> = self.newest(all, EVER, None, |state| query.matches(state)).collect();
+        states.reverse();
+        states
     }
 
     pub(crate) fn due_policies(

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use aegis_core::{
-    model::{Entity, EntityKey, Position, Timestamp, Version},
+    model::{Entity, EntityKey, Timestamp, Version},
     seams::{Monotonic, Scope, Write},
 };
 
-use crate::{applied::Applied, index::Index, lease::Leases, log::Log, progress::ProgressNotes};
+use crate::{
+    applied::Applied, index::Index, lease::Leases, log::Log, progress::ProgressNotes, reader::Readers,
+};
 
 /// An entity at the version that it is at.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(crate) struct State {
     pub(crate) leases: Leases,
     pub(crate) log: Log,
     pub(crate) progress: ProgressNotes,
-    pub(crate) readers: HashMap<String, Position>,
+    pub(crate) readers: Readers,
 }
 
 impl State {

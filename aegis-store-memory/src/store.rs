@@ -14,9 +14,10 @@ use aegis_core::{
         Verification, Version, Versioned,
     },
     seams::{
-        Changeset, Claim, Clock, Committed, DrTestQuery, ExecutionQuery, Fence, HolderId, JobQuery,
-        LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals,
-        RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, VerificationQuery,
+        Changeset, Claim, Clock, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence,
+        HolderId, JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport,
+        ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
+        StoreError, VerificationQuery,
     },
 };
 use async_trait::async_trait;
@@ -112,6 +113,13 @@ impl Store for MemoryStore {
         Ok(self.read().retention_runs(query))
     }
 
+    async fn policy_states(
+        &self,
+        query: &PolicyStateQuery,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError> {
+        Ok(self.read().policy_states(query))
+    }
+
     async fn due_policies(
         &self,
         cluster: &ClusterName,
@@ -174,14 +182,16 @@ impl Store for MemoryStore {
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
-        Ok(self.read().readers.get(name).copied().unwrap_or(Position::START))
+        Ok(self.read().readers.position(name))
     }
 
-    async fn advance_reader(&self, name: &str, position: Position) -> Result<(), StoreError> {
-        let mut state = self.write();
-        let reader = state.readers.entry(name.to_owned()).or_default();
-        *reader = position.max(*reader);
-        Ok(())
+    async fn advance_reader(&self, step: ReaderStep) -> Result<(), StoreError> {
+        step.check()?;
+        self.write().readers.advance(step).map_err(StoreError::Conflict)
+    }
+
+    async fn derived(&self, query: &DerivedQuery) -> Result<Derived, StoreError> {
+        Ok(self.read().readers.derived(query))
     }
 
     async fn prune(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -29,10 +29,11 @@ pub use object_storage::{
     StorageUsage,
 };
 pub use store::{
-    Change, Changeset, Claim, Column, ColumnType, Committed, Conflict, Cursor, DrTestQuery, ExecutionQuery,
-    Expect, Fence, Generation, HolderId, JobOrder, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery,
-    ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
-    StoreError, StoreExt, Value, VerificationQuery, Window, Write,
+    Change, Changeset, Claim, Column, ColumnType, Committed, Conflict, Cursor, Derived, DerivedKeys,
+    DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Expect, Fence, Generation, HolderId, JobOrder,
+    JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
+    RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreExt,
+    Value, VerificationQuery, Window, Write,
 };
 
 #[cfg(feature = "mocks")]

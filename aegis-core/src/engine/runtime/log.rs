@@ -16,8 +16,8 @@ use crate::{
         StorageUri, TenantId,
     },
     seams::{
-        ErrorClass, LeaseName, Monotonic, Notifier, NotifyError, ObjectStorage, Scope, StoreError, StoreExt,
-        report,
+        ErrorClass, LeaseName, Monotonic, Notifier, NotifyError, ObjectStorage, ReaderStep, Scope,
+        StoreError, StoreExt, report,
     },
 };
 
@@ -137,7 +137,7 @@ async fn keep_manifests(
                 other => other?,
             }
         }
-        core.store.advance_reader(&name, last.position).await?;
+        core.store.advance_reader(ReaderStep::new(name.as_str(), after, last.position)).await?;
     }
 }
 
@@ -202,7 +202,7 @@ async fn deliver(core: &Core, lease: &mut HeldLease, notifier: &dyn Notifier) ->
     let Hold::Ours(_) = lease.ensure(core).await? else { return Ok(()) };
     let name = format!("notifier/{}", notifier.name());
     loop {
-        let after = core.store.reader_position(&name).await?;
+        let mut after = core.store.reader_position(&name).await?;
         let events = core.store.events(&Scope::Everyone, after, BATCH).await?;
         if events.is_empty() {
             return Ok(());
@@ -218,7 +218,8 @@ async fn deliver(core: &Core, lease: &mut HeldLease, notifier: &dyn Notifier) ->
                     return Ok(());
                 }
             }
-            core.store.advance_reader(&name, sealed.position).await?;
+            core.store.advance_reader(ReaderStep::new(name.as_str(), after, sealed.position)).await?;
+            after = sealed.position;
         }
     }
 }

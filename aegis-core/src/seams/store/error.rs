@@ -30,6 +30,16 @@ pub enum Conflict {
         /// The lease.
         name: LeaseName,
     },
+    /// A reader of the log is not where its step begins. Class `VersionConflict`.
+    #[error("the reader {reader} is at position {found}, not at {expected}")]
+    Moved {
+        /// The reader.
+        reader: String,
+        /// Where the step begins.
+        expected: Position,
+        /// Where the reader is.
+        found: Position,
+    },
 }
 
 /// Why a store did not do what was asked. Never contains a secret.
@@ -39,8 +49,8 @@ pub enum StoreError {
     /// Something that the changeset rests on no longer holds; nothing was written.
     #[error("the change was not made, since what it rests on has changed")]
     Conflict(#[source] Conflict),
-    /// The changeset contradicts itself, as by two writes of one entity. Class `InvalidInput`.
-    #[error("the changeset is malformed: {reason}")]
+    /// The change contradicts itself, as by two writes of one entity. Class `InvalidInput`.
+    #[error("the change is malformed: {reason}")]
     Malformed {
         /// What is wrong.
         reason: String,
@@ -80,7 +90,9 @@ impl StoreError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::Conflict(Conflict::Exists { .. }) => ErrorClass::AlreadyExists,
-            Self::Conflict(Conflict::Changed { .. } | Conflict::Fenced { .. }) => ErrorClass::VersionConflict,
+            Self::Conflict(Conflict::Changed { .. } | Conflict::Fenced { .. } | Conflict::Moved { .. }) => {
+                ErrorClass::VersionConflict
+            }
             Self::Malformed { .. } => ErrorClass::InvalidInput,
             Self::LogPruned(_) => ErrorClass::NotFound,
             Self::Unavailable { .. } => ErrorClass::Unavailable,

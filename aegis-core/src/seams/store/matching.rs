@@ -1,12 +1,12 @@
 //! What each query means, as one function per query. Stores that ask a database say the same there.
 
 use super::{
-    DrTestQuery, ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, RecordQuery, RetentionRunQuery, SlotQuery,
-    VerificationQuery,
+    DrTestQuery, ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, PolicyStateQuery, RecordQuery,
+    RetentionRunQuery, SlotQuery, VerificationQuery,
 };
 use crate::model::{
-    BackupJob, BackupRecord, Bytes, DrTest, Policy, RecordCopy, RecordLifecycle, RecoveryExecution,
-    RecoveryPlan, RetentionRun, Slot, Timestamp, Verification,
+    BackupJob, BackupRecord, Bytes, DrTest, Policy, PolicyState, RecordCopy, RecordLifecycle,
+    RecoveryExecution, RecoveryPlan, RetentionRun, Slot, Timestamp, Verification,
 };
 
 /// Whether `value` is what was asked for, if anything was.
@@ -122,6 +122,15 @@ impl PolicyQuery {
         scope.covers(Some(&policy.tenant))
             && is(cluster.as_ref(), &policy.cluster)
             && is(enabled.as_ref(), &policy.enabled)
+    }
+}
+
+impl PolicyStateQuery {
+    /// Whether it asks for `state`.
+    #[must_use]
+    pub fn matches(&self, state: &PolicyState) -> bool {
+        let Self { scope, cluster } = self;
+        scope.covers(Some(&state.tenant)) && is(cluster.as_ref(), &state.cluster)
     }
 }
 

@@ -18,10 +18,10 @@ pub use columns::{Column, ColumnType, Value};
 pub use error::{Conflict, StoreError};
 pub use ext::StoreExt;
 pub use lease::{Claim, Fence, Generation, HolderId, Lease, LeaseName};
-pub use log::{ProgressReport, Sealed};
+pub use log::{Derived, DerivedKeys, DerivedQuery, DerivedRow, ProgressReport, ReaderStep, Sealed};
 pub use query::{
-    Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, RecordQuery,
-    RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
+    Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
+    RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
 };
 
 use crate::model::{
@@ -135,6 +135,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`, `Internal`.
     async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError>;
 
+    /// The states of the policies that match, in order of their policies' ids: all of them, in one
+    /// read.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    async fn policy_states(
+        &self,
+        query: &PolicyStateQuery,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError>;
+
     /// States of policies of `cluster` that are due at `now`, the longest due first, then by policy.
     /// Costs O(answer), whatever the number of policies.
     ///
@@ -217,11 +227,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`, `Internal`.
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError>;
 
-    /// Notes how far the reader called `name` has come; never moves it back.
+    /// Moves a reader of the log on, if it is where the step begins, and keeps what it derived from
+    /// the events on the way: all of it or nothing, so that no event counts twice, whoever else reads
+    /// under that name. Without versions and without events.
     ///
     /// # Errors
-    /// `Unavailable`, `Indeterminate` (repeat it), `Internal`.
-    async fn advance_reader(&self, name: &str, position: Position) -> Result<(), StoreError>;
+    /// `InvalidInput` ([`StoreError::Malformed`]: a step that does not go forward, or that keeps one
+    /// row twice), `VersionConflict` ([`Conflict::Moved`]; nothing was kept), `Unavailable`,
+    /// `Indeterminate` (ask for the reader's position: it is at the step's end, or nothing happened),
+    /// `Internal`.
+    async fn advance_reader(&self, step: ReaderStep) -> Result<(), StoreError>;
+
+    /// What a reader of the log keeps for a tenant, in order of the keys' bytes, and how far it had
+    /// come when it was so: one snapshot.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    async fn derived(&self, query: &DerivedQuery) -> Result<Derived, StoreError>;
 
     /// Forgets what nobody needs any more: reservations that expired at or before `now`, which until
     /// then stand; by the store's own clock, ids of changesets applied more than a day ago and

@@ -223,6 +223,15 @@ queries! {
     }
 }
 
+/// Which states of policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyStateQuery {
+    /// Whose.
+    pub scope: Scope,
+    /// Of policies that protect this cluster.
+    pub cluster: Option<ClusterName>,
+}
+
 /// What records come to, over all pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordTotals {

@@ -15,9 +15,10 @@ use crate::{
         Verification, Version, Versioned,
     },
     seams::{
-        Changeset, Claim, Committed, DrTestQuery, ExecutionQuery, Fence, HolderId, JobQuery, LeaseName, Page,
-        PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed,
-        SlotQuery, Store, StoreError, VerificationQuery,
+        Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
+        JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
+        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError,
+        VerificationQuery,
     },
 };
 
@@ -117,6 +118,13 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
         queries!(self, retention_runs, query)
     }
 
+    async fn policy_states(
+        &self,
+        query: &PolicyStateQuery,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError> {
+        queries!(self, policy_states, query)
+    }
+
     async fn due_policies(
         &self,
         cluster: &ClusterName,
@@ -171,8 +179,12 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
         ask(self, FaultPoint::StoreRead, question, || self.inner.reader_position(name)).await
     }
 
-    async fn advance_reader(&self, name: &str, position: Position) -> Result<(), StoreError> {
-        change(self, FaultPoint::AdvanceReader, || self.inner.advance_reader(name, position)).await
+    async fn advance_reader(&self, step: ReaderStep) -> Result<(), StoreError> {
+        change(self, FaultPoint::AdvanceReader, || self.inner.advance_reader(step.clone())).await
+    }
+
+    async fn derived(&self, query: &DerivedQuery) -> Result<Derived, StoreError> {
+        queries!(self, derived, query)
     }
 
     async fn prune(&self, now: Timestamp) -> Result<(), StoreError> {

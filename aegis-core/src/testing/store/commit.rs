@@ -183,7 +183,7 @@ impl MutantStore {
 }
 
 /// Long enough for others to come in between.
-async fn pause() {
+pub(super) async fn pause() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }

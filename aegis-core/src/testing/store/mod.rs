@@ -4,6 +4,7 @@ mod commit;
 mod filter;
 mod mutant;
 mod mutation;
+mod reader;
 
 pub use filter::StoreFilter;
 pub use mutant::MutantStore;

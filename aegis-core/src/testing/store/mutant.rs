@@ -19,9 +19,10 @@ use crate::{
         SealedEvent, Slot, TenantId, Timestamp, Verification, Version, Versioned,
     },
     seams::{
-        Changeset, Claim, Committed, DrTestQuery, ExecutionQuery, Fence, Generation, HolderId, JobQuery,
-        Lease, LeaseName, Page, PlanQuery, PolicyQuery, ProgressReport, RecordQuery, RecordTotals,
-        RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, VerificationQuery, Window,
+        Changeset, Claim, Committed, Derived, DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Fence,
+        Generation, HolderId, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
+        ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
+        Store, StoreError, VerificationQuery, Window,
     },
 };
 
@@ -42,7 +43,7 @@ pub(super) struct Notes {
     pub(super) changesets: HashSet<ChangesetId>,
     pub(super) deleted: HashSet<EntityKey>,
     grants: Vec<(HolderId, Lease)>,
-    readers: HashMap<String, Position>,
+    pub(super) derived: Vec<(String, DerivedRow)>,
     jobs: Vec<(JobQuery, Page<BackupJob>)>,
     due: Option<Vec<Versioned<PolicyState>>>,
     written: Option<EntityKey>,
@@ -73,7 +74,7 @@ impl MutantStore {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is(&self, mutation: M) -> bool {
+    pub(super) fn is(&self, mutation: M) -> bool {
         self.mutation == mutation
     }
 
@@ -224,6 +225,23 @@ impl Store for MutantStore {
         Ok(self.answered(self.inner.retention_runs(&self.asked(query)).await?))
     }
 
+    async fn policy_states(
+        &self,
+        query: &PolicyStateQuery,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError> {
+        let mut query = query.clone();
+        match self.mutation {
+            M::PolicyStatesCrossTenants => query.scope = Scope::Everyone,
+            M::PolicyStatesIgnoreCluster => query.cluster = None,
+            _ => {}
+        }
+        let mut states = self.inner.policy_states(&query).await?;
+        if self.is(M::PolicyStatesAreReversed) {
+            states.reverse();
+        }
+        Ok(states)
+    }
+
     async fn due_policies(
         &self,
         cluster: &ClusterName,
@@ -349,18 +367,15 @@ impl Store for MutantStore {
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
-        let said_last = self.notes().readers.get(name).copied();
-        match said_last {
-            Some(position) => Ok(position),
-            None => self.inner.reader_position(name).await,
-        }
+        self.inner.reader_position(name).await
     }
 
-    async fn advance_reader(&self, name: &str, position: Position) -> Result<(), StoreError> {
-        if self.is(M::ReadersGoBack) {
-            self.notes().readers.insert(name.to_owned(), position);
-        }
-        self.inner.advance_reader(name, position).await
+    async fn advance_reader(&self, step: ReaderStep) -> Result<(), StoreError> {
+        self.mutated_step(step).await
+    }
+
+    async fn derived(&self, query: &DerivedQuery) -> Result<Derived, StoreError> {
+        self.mutated_derived(query).await
     }
 
     async fn prune(&self, now: Timestamp) -> Result<(), StoreError> {

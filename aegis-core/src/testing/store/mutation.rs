@@ -91,6 +91,12 @@ pub enum StoreMutation {
     /// Copies that are gone take storage.
     TotalsCountGoneCopies,
 
+    /// States of policies are read whosesoever they are.
+    PolicyStatesCrossTenants,
+    /// States of policies are those of every cluster.
+    PolicyStatesIgnoreCluster,
+    /// States of policies are in reverse order.
+    PolicyStatesAreReversed,
     /// Policies are due before their time.
     DueIsEarly,
     /// The longest due policy comes last.
@@ -116,8 +122,20 @@ pub enum StoreMutation {
     ReadersSkip,
     /// A tenant sees everyone's events.
     LogCrossesTenants,
-    /// A reader's position is what was said last.
-    ReadersGoBack,
+    /// A reader steps on from wherever it is.
+    ReadersStepFromAnywhere,
+    /// Where a reader is is asked a while before it steps on.
+    ReadersRace,
+    /// What a refused step derived is kept.
+    DerivedIsKeptAlways,
+    /// What was derived first stands.
+    DerivedIsKeptOnce,
+    /// What was derived for one tenant is read by all.
+    DerivedCrossesTenants,
+    /// What one reader derived is read by all.
+    DerivedCrossesReaders,
+    /// Ranges of keys have their ends in them.
+    DerivedRangesAreClosed,
     /// The newest event is the newest that was sealed.
     NewestEventIsSealed,
 

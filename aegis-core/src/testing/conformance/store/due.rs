@@ -2,20 +2,47 @@
 
 use super::{
     StoreHarness, commit, deleting, insert, must,
-    samples::{at, cluster, deletion, id, job, policy_state, record},
+    samples::{at, cluster, deletion, id, job, policy_state, record, tenant},
     updating,
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, Entity, ExpiredBy, JobStatus, PolicyId, PolicyState, RecordLifecycle,
-        Timestamp, Version,
+        BackupJob, BackupRecord, ClusterName, Entity, ExpiredBy, JobStatus, PolicyId, PolicyState,
+        RecordLifecycle, Timestamp, Version,
     },
-    seams::Store,
+    seams::{PolicyStateQuery, Scope, Store},
 };
 
 async fn due(store: &dyn Store, now: Timestamp, limit: usize) -> Vec<PolicyId> {
     let due = must(store.due_policies(&cluster("c1"), now, limit).await, "list what is due");
     due.iter().map(|state| state.policy).collect()
+}
+
+/// All states in scope, of one cluster or of any, as they are now, in order of their policies.
+pub async fn policy_states_are_read_at_once<H: StoreHarness>(harness: &H) {
+    let Some(fresh) = harness.fresh().await else { return };
+    let store = fresh.store();
+    let states = [
+        PolicyState { due_at: Some(at(1)), ..policy_state(3) },
+        PolicyState { due_at: None, ..policy_state(1) },
+        PolicyState { cluster: cluster("c2"), ..policy_state(2) },
+        PolicyState { tenant: tenant("globex"), ..policy_state(4) },
+    ];
+    insert(&*store, states).await;
+    let found = async |scope, cluster: Option<ClusterName>| {
+        let query = PolicyStateQuery { scope, cluster };
+        let states = must(store.policy_states(&query).await, "list states of policies");
+        states.iter().map(|state| (state.policy, state.version.0)).collect::<Vec<_>>()
+    };
+    let acme = || Scope::Tenant(tenant("acme"));
+    assert_eq!(found(acme(), None).await, [(id(1), 1), (id(2), 1), (id(3), 1)]);
+    assert_eq!(found(acme(), Some(cluster("c1"))).await, [(id(1), 1), (id(3), 1)]);
+    assert_eq!(found(Scope::Everyone, Some(cluster("c1"))).await, [(id(1), 1), (id(3), 1), (id(4), 1)]);
+    assert_eq!(found(Scope::Tenant(tenant("nobody")), None).await, []);
+    commit(&*store, updating(Version(1), PolicyState { cluster: cluster("c2"), ..policy_state(3) })).await;
+    commit(&*store, deleting(Version(1), policy_state(1))).await;
+    assert_eq!(found(acme(), None).await, [(id(2), 1), (id(3), 2)]);
+    assert_eq!(found(acme(), Some(cluster("c1"))).await, []);
 }
 
 /// Those due by now, of the cluster, the longest due first, equals by policy, as many as asked for.

@@ -130,18 +130,6 @@ pub async fn a_tenant_sees_its_own_events_alone<H: StoreHarness>(harness: &H) {
     assert_eq!(events(&*store, &Scope::Tenant(tenant("nobody"))).await, []);
 }
 
-/// A reader's position is kept per name, and only ever goes on.
-pub async fn reader_positions_never_go_back<H: StoreHarness>(harness: &H) {
-    let Some(fresh) = harness.fresh().await else { return };
-    let store = fresh.store();
-    assert_eq!(must(store.reader_position("webhook/ü").await, "ask"), Position::START);
-    for (told, expected) in [(5, 5), (3, 5), (5, 5), (9, 9)] {
-        must(store.advance_reader("webhook/ü", Position(told)).await, "advance");
-        assert_eq!(must(store.reader_position("webhook/ü").await, "ask"), Position(expected));
-    }
-    assert_eq!(must(store.reader_position("webhook").await, "ask"), Position::START);
-}
-
 /// The instant of the last commit with a write is told at once, sealed or not.
 pub async fn the_newest_event_is_told_before_it_is_sealed<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };

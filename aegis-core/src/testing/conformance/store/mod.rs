@@ -8,6 +8,7 @@ mod leases;
 mod log;
 mod pages;
 mod races;
+mod readers;
 mod restart;
 mod samples;
 mod scopes;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 
 pub use due::{
     due_policies_are_the_longest_due_first, due_policies_follow_their_state,
-    next_due_is_the_earliest_of_all_that_waits,
+    next_due_is_the_earliest_of_all_that_waits, policy_states_are_read_at_once,
 };
 pub use entities::{
     every_kind_of_entity_reads_back_as_written, instants_keep_their_microseconds,
@@ -54,8 +55,7 @@ pub use leases::{
 };
 pub use log::{
     a_reader_that_resumes_skips_nothing, a_tenant_sees_its_own_events_alone, every_write_has_one_event,
-    reader_positions_never_go_back, the_newest_event_is_told_before_it_is_sealed,
-    what_is_not_sealed_is_not_read,
+    the_newest_event_is_told_before_it_is_sealed, what_is_not_sealed_is_not_read,
 };
 pub use pages::{
     jobs_are_dispatched_by_priority_then_age, lists_are_newest_first_and_ties_by_id, lists_follow_updates,
@@ -64,6 +64,10 @@ pub use pages::{
 pub use races::{
     concurrent_repetitions_are_applied_once, concurrent_writers_lose_nothing,
     one_of_two_writers_of_a_version_wins,
+};
+pub use readers::{
+    a_reader_steps_on_from_where_it_is, derived_rows_are_found_by_their_keys,
+    one_of_many_steps_from_a_position_counts, what_a_reader_derives_is_kept_with_its_step,
 };
 pub use restart::reopening_keeps_everything;
 pub use scopes::{
@@ -192,6 +196,7 @@ macro_rules! for_each_store_behaviour {
             pages_by_cursor_neither_skip_nor_repeat
             lists_follow_updates
             record_totals_count_what_is_there
+            policy_states_are_read_at_once
             due_policies_are_the_longest_due_first
             due_policies_follow_their_state
             next_due_is_the_earliest_of_all_that_waits
@@ -204,8 +209,11 @@ macro_rules! for_each_store_behaviour {
             what_is_not_sealed_is_not_read
             a_reader_that_resumes_skips_nothing
             a_tenant_sees_its_own_events_alone
-            reader_positions_never_go_back
             the_newest_event_is_told_before_it_is_sealed
+            a_reader_steps_on_from_where_it_is
+            what_a_reader_derives_is_kept_with_its_step
+            derived_rows_are_found_by_their_keys
+            one_of_many_steps_from_a_position_counts
             the_last_progress_wins
             pruning_forgets_expired_reservations
             pruning_forgets_old_progress

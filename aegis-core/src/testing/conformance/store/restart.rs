@@ -2,13 +2,14 @@
 
 use super::{
     LONG, StoreHarness, claim, commit, events, insert, inserting, must, read,
+    readers::{all, row, step},
     samples::{at, cluster, every_kind, id, job, policy_state},
     seal,
     sealing::{must_be_dense, must_be_linked},
     updating,
 };
 use crate::{
-    model::{BackupJob, JobStatus, Position, Version},
+    model::{BackupJob, JobStatus, Version},
     seams::{Claim, Committed, HolderId, JobQuery, LeaseName, Scope},
 };
 
@@ -26,7 +27,7 @@ pub async fn reopening_keeps_everything<H: StoreHarness>(harness: &H) {
     commit(&*store, updating(Version::FIRST, running.clone())).await;
     seal(&*store).await;
     insert(&*store, [policy_state(2)]).await;
-    must(store.advance_reader("webhook", Position(3)).await, "advance");
+    must(store.advance_reader(step(0, 3, [row("acme", "count", "3")])).await, "step on");
     let name = LeaseName::cluster(&cluster("c1"));
     let fence = claim(&*store, &name, "one", LONG).await;
     let before = events(&*store, &Scope::Everyone).await;
@@ -42,7 +43,7 @@ pub async fn reopening_keeps_everything<H: StoreHarness>(harness: &H) {
     assert_eq!(due.len(), 2);
     assert_eq!(must(store.commit(repeated).await, "repeat"), Committed::Already);
     assert_eq!(events(&*store, &Scope::Everyone).await, before);
-    assert_eq!(must(store.reader_position("webhook").await, "ask"), Position(3));
+    assert_eq!(all(&*store).await, (3, vec![("count".to_owned(), "3".to_owned())]));
     let claimed = must(store.claim(&name, &HolderId("two".to_owned()), LONG).await, "claim");
     assert!(matches!(claimed, Claim::Held { .. }), "a lease was lost: {claimed:?}");
     let mut fenced = inserting([job(3)]);
