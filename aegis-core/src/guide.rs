@@ -12,6 +12,9 @@ pub mod rpo {}
 #[doc = include_str!("../../docs/rto.md")]
 pub mod rto {}
 
+#[doc = include_str!("../../docs/simulation.md")]
+pub mod simulation {}
+
 #[cfg(feature = "testing")]
 #[doc = include_str!("../../docs/writing-a-backend.md")]
 pub mod writing_a_backend {}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::{ApprovalRule, TenantId};
+use crate::{
+    model::{ApprovalRule, TenantId},
+    rules::retention::SWEEP_INTERVAL,
+};
 
 /// How the engine paces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +44,7 @@ impl Default for EngineOptions {
             progress_interval: Duration::from_secs(5),
             retry_backoff: Duration::from_secs(30),
             max_running_per_location: 8,
-            sweep_interval: Duration::from_secs(3600),
+            sweep_interval: SWEEP_INTERVAL,
             verification_timeout: Duration::from_secs(24 * 3600),
             execution_timeout: Duration::from_secs(24 * 3600),
             dr_test_timeout: Duration::from_secs(24 * 3600),

@@ -43,6 +43,8 @@ pub const KNOWN_BAD_STAYS: Duration = Duration::from_secs(7 * 24 * 3600);
 pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// How far `now` may lie before the newest event.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// How often the engine judges a group's records unless it is told otherwise.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 /// How long after the last run a run still goes ahead by itself.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(7 * 24 * 3600);
 

@@ -5,10 +5,10 @@
 //! [`retention`](super::retention), attainment swept by [`exposure`](super::exposure). Nothing
 //! touches a store, a driver or a clock, and the same scenario always ends alike.
 //!
-//! The engine looks the instant that something is due, sweeps first when the first record is there
+//! The engine looks the instant that something is due, sweeps first when the first job has ended
 //! and then each [`sweep_interval`](Scenario::sweep_interval), and judges an expired record once
-//! more when its grace time is over. Policies do not touch each other. Simulated backups rest on no
-//! parent, nobody holds or verifies them, and removing data takes no time.
+//! more when its grace time is over. What is not modelled is told in the
+//! [guide](crate::guide::simulation).
 
 mod luck;
 mod outcome;
@@ -21,7 +21,7 @@ mod world;
 use std::time::Duration;
 
 pub use outcome::{Level, PolicyHistory, Run, RunEnd, SimulatedPoint, Simulation, Sweep};
-pub use world::{DataModel, Outage, OutageKind, RandomOutages, RunModel, Share, Spread};
+pub use world::{BadBackups, DataModel, Outage, OutageKind, RandomOutages, RunModel, Share, Spread};
 
 use self::{luck::Luck, play::Play, world::Downtime};
 use super::{CompiledSchedule, exposure::Window, retention::Acknowledgement};
@@ -55,6 +55,19 @@ pub struct SimulatedPolicy {
 }
 
 impl SimulatedPolicy {
+    /// Full backups by `schedule`, with no target, in the world of `runs` and `data`.
+    #[must_use]
+    pub fn new(
+        id: PolicyId,
+        schedule: Schedule,
+        retention: RetentionRules,
+        runs: RunModel,
+        data: DataModel,
+    ) -> Self {
+        let options = ScheduleOptions::default();
+        Self { id, schedule, options, retention, kind: BackupKind::Full, rpo: None, runs, data }
+    }
+
     /// The policy as it is saved, in the world of `runs` and `data`. The policy's own timeout is
     /// taken, in place of that of `runs`.
     #[must_use]
@@ -96,8 +109,10 @@ pub struct Scenario {
 impl Scenario {
     /// 365 days.
     pub const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    /// How often the engine sweeps unless it is told otherwise: each 24 hours.
-    pub const DEFAULT_SWEEP_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+    /// How often a scenario sweeps unless it is told otherwise: each 24 hours, so that a year is
+    /// quickly played. The engine sweeps each [`SWEEP_INTERVAL`](super::retention::SWEEP_INTERVAL):
+    /// what goes may go a day sooner there.
+    pub const SWEEP_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
     /// A year of `policies` from `start` on, without outages, and with nobody to acknowledge.
     #[must_use]
@@ -109,7 +124,7 @@ impl Scenario {
             seed,
             start,
             length: Self::YEAR,
-            sweep_interval: Self::DEFAULT_SWEEP_INTERVAL,
+            sweep_interval: Self::SWEEP_INTERVAL,
             acknowledgement: Acknowledgement::None,
         }
     }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::Outage;
 use crate::{
-    model::{Bytes, PolicyId, RecordId, Rpo, Timestamp, ZoneName},
+    model::{BackupKind, Bytes, PolicyId, RecordId, RetentionRules, Rpo, Timestamp, ZoneName},
     rules::{
         SlotRange,
-        exposure::{Attainment, AttainmentInput, CountingPoint, TargetFrom, Window, attainment},
-        retention::{Reason, RetentionRefusal},
+        exposure::{
+            Attainment, AttainmentInput, Book, CountingPoint, ExposurePoint, TargetFrom, Window, attainment,
+            resolve_chains,
+        },
+        retention::{Acknowledgement, Point, RetentionInput, RetentionRefusal, plan},
     },
 };
 
@@ -42,8 +45,9 @@ pub struct PolicyHistory {
     pub sweeps: Vec<Sweep>,
     /// How much there was, after each change.
     pub curve: Vec<Level>,
+    pub(super) rules: RetentionRules,
+    pub(super) kind: BackupKind,
     pub(super) zone: ZoneName,
-    pub(super) counting: Vec<CountingPoint>,
 }
 
 /// A slot that became a job.
@@ -73,7 +77,7 @@ pub enum RunEnd {
 }
 
 /// A recovery point of the simulated time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SimulatedPoint {
     /// Its record.
     pub id: RecordId,
@@ -81,10 +85,10 @@ pub struct SimulatedPoint {
     pub at: Timestamp,
     /// Since when it could be used.
     pub available_at: Timestamp,
-    /// When retention last marked it as expired; `None` if it stayed.
+    /// When it was found bad.
+    pub found_bad_at: Option<Timestamp>,
+    /// When retention marked it as expired; `None` if it stayed.
     pub expired_at: Option<Timestamp>,
-    /// Why it was.
-    pub reasons: Vec<Reason>,
     /// When its data was removed.
     pub removed_at: Option<Timestamp>,
 }
@@ -109,7 +113,7 @@ pub struct Sweep {
 pub struct Level {
     /// Since when.
     pub at: Timestamp,
-    /// Recovery points that could be restored, expired ones in their grace time included.
+    /// Recovery points whose data was there, expired ones in their grace time included.
     pub points: usize,
     /// What they took in storage.
     pub stored: Bytes,
@@ -122,23 +126,28 @@ impl PolicyHistory {
         self.points.first().map(|first| Window { from: first.available_at, ..self.window })
     }
 
-    /// How the target was kept over `window`; none where the policy has no target. The time before
-    /// the first recovery point counts as not compliant: see [`protected`](Self::protected).
+    /// How the target was kept over `window`, by one of the two books; none where the policy has
+    /// no target. The time before the first recovery point counts as not compliant: see
+    /// [`protected`](Self::protected).
     #[must_use]
-    pub fn attainment(&self, window: Window) -> Option<Attainment> {
-        Some(self.sweep(window, self.rpo?.0))
+    pub fn attainment(&self, window: Window, book: Book) -> Option<Attainment> {
+        Some(self.sweep(&self.counting(book), window, self.rpo?.0))
     }
 
-    /// The greatest exposure over `window`; none where some of it was unprotected, or where it
-    /// does not lie in the simulated time.
-    #[must_use]
-    pub fn worst_exposure(&self, window: Window) -> Option<Duration> {
-        self.sweep(window, Duration::MAX).worst_exposure
+    /// The greatest exposure over each of `windows`; none where some of it was unprotected, or where
+    /// it does not lie in the simulated time.
+    pub fn worst_exposures(
+        &self,
+        windows: impl IntoIterator<Item = Window>,
+        book: Book,
+    ) -> impl Iterator<Item = Option<Duration>> {
+        let points = self.counting(book);
+        windows.into_iter().map(move |window| self.sweep(&points, window, Duration::MAX).worst_exposure)
     }
 
-    fn sweep(&self, window: Window, target: Duration) -> Attainment {
+    fn sweep(&self, points: &[CountingPoint], window: Window, target: Duration) -> Attainment {
         attainment(&AttainmentInput {
-            points: &self.counting,
+            points,
             window,
             now: self.window.until,
             targets: &[TargetFrom { from: self.window.from, target }],
@@ -146,10 +155,34 @@ impl PolicyHistory {
         })
     }
 
-    /// Why retention marked `point` as expired, in English.
+    fn counting(&self, book: Book) -> Vec<CountingPoint> {
+        let points = self.points.iter().map(|point| ExposurePoint {
+            unavailable_at: point.removed_at,
+            found_bad_at: point.found_bad_at,
+            ..ExposurePoint::new(point.id, point.at, point.available_at)
+        });
+        resolve_chains(&points.collect::<Vec<_>>(), book)
+    }
+
+    /// Why retention marked `point` as expired, in English; nothing if it stayed.
+    ///
+    /// The planner judges once more what was there then: reasons are made when somebody asks.
     #[must_use]
     pub fn explain(&self, point: &SimulatedPoint) -> Vec<String> {
-        let zone = self.zone.time_zone();
-        point.reasons.iter().map(|reason| reason.text(point.at, &zone).to_string()).collect()
+        let Some(at) = point.expired_at else { return Vec::new() };
+        let there = |other: &&SimulatedPoint| {
+            other.available_at <= at && other.removed_at.is_none_or(|removed| removed >= at)
+        };
+        let judged = self.points.iter().filter(there).map(|other| Point {
+            kind: self.kind,
+            found_bad_at: other.found_bad_at.filter(|found| *found <= at),
+            ..Point::new(other.id, other.at)
+        });
+        let (judged, zone): (Vec<_>, _) = (judged.collect(), self.zone.time_zone());
+        let mut input = RetentionInput::new(&self.rules, &zone, &judged, at);
+        input.acknowledgement = Acknowledgement::Given;
+        let plan = plan(&input);
+        let decision = plan.iter().find_map(|plan| plan.decision(point.id));
+        decision.map(|decision| decision.explain().collect()).unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! One policy, from event to event.
 
-use std::time::Duration;
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use jiff::tz::TimeZone;
 use uuid::Uuid;
@@ -13,8 +13,8 @@ use crate::{
     model::{RecordId, Timestamp, ZoneName},
     rules::{
         Activity, Standing, Timetable,
-        exposure::{Book, ExposurePoint, recovery_point, resolve_chains},
-        retention::{Planner, Point, RetentionInput, RetentionPlan, RetentionRefusal, Verdict},
+        exposure::recovery_point,
+        retention::{Acknowledgement, Planner, Point, RetentionInput, RetentionRefusal, Verdict},
         settle,
     },
 };
@@ -34,6 +34,8 @@ pub(super) struct Play<'a> {
     next_slot: Option<Timestamp>,
     active: Option<Run>,
     queued: Option<Timestamp>,
+    /// When a bad backup is found out, and the number of its point.
+    findings: BinaryHeap<Reverse<(Timestamp, usize)>>,
     next_sweep: Option<Timestamp>,
     last_sweep: Option<Timestamp>,
     next_removal: Option<Timestamp>,
@@ -63,6 +65,7 @@ impl<'a> Play<'a> {
             next_slot: Some(scenario.start),
             active: None,
             queued: None,
+            findings: BinaryHeap::new(),
             next_sweep: None,
             last_sweep: None,
             next_removal: None,
@@ -75,20 +78,22 @@ impl<'a> Play<'a> {
                 points: Vec::new(),
                 sweeps: Vec::new(),
                 curve: Vec::new(),
+                rules: policy.retention.clone(),
+                kind: policy.kind,
                 zone,
-                counting: Vec::new(),
             },
         }
     }
 
     pub(super) fn run(mut self) -> PolicyHistory {
         while let Some(now) = self.next_look() {
-            let before = (self.shelf.points.len(), self.shelf.stored());
+            let before = (self.shelf.points().len(), self.shelf.stored());
             self.end_run(now);
+            self.find_bad(now);
             self.settle_slots(now);
-            self.sweep(now);
-            self.remove_data(now);
-            let (points, stored) = (self.shelf.points.len(), self.shelf.stored());
+            let verdicts = self.sweep(now);
+            self.remove_data(now, verdicts);
+            let (points, stored) = (self.shelf.points().len(), self.shelf.stored());
             if (points, stored) != before {
                 self.history.curve.push(Level { at: now, points, stored });
             }
@@ -99,20 +104,22 @@ impl<'a> Play<'a> {
             let run = self.start(nominal, self.history.window.until);
             self.history.runs.push(run);
         }
-        self.history.counting = counting(&self.history.points);
         self.history
     }
 
     /// When something is due next and the engine is there to see it.
     fn next_look(&self) -> Option<Timestamp> {
         let ended = self.active.map(|run| run.ended_at);
-        let due = [ended, self.next_slot, self.next_sweep, self.next_removal].into_iter().flatten().min()?;
+        let found = self.findings.peek().map(|Reverse((at, _))| *at);
+        let due = [ended, found, self.next_slot, self.next_sweep, self.next_removal];
+        let due = due.into_iter().flatten().min()?;
         Some(self.engine.up_from(due)).filter(|look| *look < self.history.window.until)
     }
 
     fn end_run(&mut self, now: Timestamp) {
         let Some(run) = self.active.take_if(|run| run.ended_at <= now) else { return };
         self.history.runs.push(run);
+        self.next_sweep = self.next_sweep.or(Some(now));
         if run.end == RunEnd::Completed {
             self.keep_point(run, now);
         }
@@ -124,18 +131,37 @@ impl<'a> Play<'a> {
     fn keep_point(&mut self, run: Run, now: Timestamp) {
         let consistency = self.policy.runs.consistency;
         let at = recovery_point(consistency, None, run.started_at, run.ended_at, now).at;
-        let number = u64::try_from(self.history.points.len()).unwrap_or(u64::MAX);
-        let id = RecordId::from_uuid(Uuid::from_u64_pair(self.luck.below(u64::MAX), number));
-        self.shelf.push(Point { kind: self.policy.kind, ..Point::new(id, at) });
+        let number = self.history.points.len();
+        let low = u64::try_from(number).unwrap_or(u64::MAX);
+        let id = RecordId::from_uuid(Uuid::from_u64_pair(self.luck.below(u64::MAX), low));
+        self.shelf.push(number, Point { kind: self.policy.kind, ..Point::new(id, at) });
         self.history.points.push(SimulatedPoint {
             id,
             at,
             available_at: now,
+            found_bad_at: None,
             expired_at: None,
-            reasons: Vec::new(),
             removed_at: None,
         });
-        self.next_sweep = self.next_sweep.or(Some(now));
+        let (bad, luck) = (&self.policy.runs.bad, self.luck_of(run.nominal_at));
+        if bad.share.happens(luck.of(3)) {
+            let found_at = now.saturating_add(bad.found_after.draw(luck.of(4)));
+            self.findings.push(Reverse((found_at, number)));
+        }
+    }
+
+    /// Finds out about bad backups whose data is still there.
+    fn find_bad(&mut self, now: Timestamp) {
+        while let Some(Reverse((_, number))) =
+            self.findings.peek().copied().filter(|Reverse((at, _))| *at <= now)
+        {
+            self.findings.pop();
+            if self.shelf.find_bad(number, now)
+                && let Some(point) = self.history.points.get_mut(number)
+            {
+                point.found_bad_at = Some(now);
+            }
+        }
     }
 
     fn settle_slots(&mut self, now: Timestamp) {
@@ -157,10 +183,14 @@ impl<'a> Play<'a> {
         }
     }
 
+    fn luck_of(&self, nominal: Timestamp) -> Luck {
+        self.luck.of(u64::from_ne_bytes(nominal.as_micros().to_ne_bytes()))
+    }
+
     /// How the job for the slot at `nominal` goes if it starts at `now`.
     fn start(&self, nominal: Timestamp, now: Timestamp) -> Run {
         let runs = &self.policy.runs;
-        let luck = self.luck.of(u64::from_ne_bytes(nominal.as_micros().to_ne_bytes()));
+        let luck = self.luck_of(nominal);
         let takes = runs.duration.draw(luck.of(1));
         let failed = runs.failure.happens(luck.of(2));
         let (takes, end) = match (takes > runs.timeout, failed) {
@@ -177,98 +207,82 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn plan(&mut self, now: Timestamp) -> Result<RetentionPlan, RetentionRefusal> {
-        let mut input = RetentionInput::new(&self.policy.retention, &self.zone, &self.shelf.points, now);
-        input.last_run = self.last_sweep;
-        input.acknowledgement = self.scenario.acknowledgement;
-        self.planner.plan(&input)
+    /// The rules' verdict on each record that is there, in the order of the shelf.
+    fn judge(
+        &mut self,
+        now: Timestamp,
+        last_run: Option<Timestamp>,
+        acknowledgement: Acknowledgement,
+    ) -> Result<Vec<Verdict>, RetentionRefusal> {
+        let mut input = RetentionInput::new(&self.policy.retention, &self.zone, self.shelf.points(), now);
+        input.last_run = last_run;
+        input.acknowledgement = acknowledgement;
+        self.planner.decide(&input).map(<[Verdict]>::to_vec)
     }
 
-    fn sweep(&mut self, now: Timestamp) {
+    /// Sweeps if it is time to; answers with the verdicts if there are any.
+    fn sweep(&mut self, now: Timestamp) -> Option<Vec<Verdict>> {
         if self.next_sweep.is_none_or(|at| at > now) {
-            return;
+            return None;
         }
-        let mut sweep =
-            Sweep { at: now, judged: self.shelf.points.len(), expired: 0, reinstated: 0, refusal: None };
-        match self.plan(now) {
-            Ok(plan) => self.carry_out(&plan, &mut sweep),
-            Err(refusal) => sweep.refusal = Some(refusal),
+        let judged = self.shelf.points().len();
+        let mut sweep = Sweep { at: now, judged, expired: 0, reinstated: 0, refusal: None };
+        let verdicts = self.judge(now, self.last_sweep, self.scenario.acknowledgement);
+        match &verdicts {
+            Ok(verdicts) => {
+                self.carry_out(verdicts, &mut sweep);
+                // One that was refused is not the last run: the next one has to ask as well.
+                self.last_sweep = Some(now);
+            }
+            Err(refusal) => sweep.refusal = Some(refusal.clone()),
         }
         self.history.sweeps.push(sweep);
-        self.last_sweep = Some(now);
         self.next_sweep = Some(now.saturating_add(self.scenario.sweep_interval));
         self.next_removal = self.shelf.next_removal();
+        verdicts.ok()
     }
 
-    fn carry_out(&mut self, plan: &RetentionPlan, sweep: &mut Sweep) {
+    fn carry_out(&mut self, verdicts: &[Verdict], sweep: &mut Sweep) {
         let remove_at = sweep.at.saturating_add(self.policy.retention.grace);
-        // The plan is newest first, the shelf oldest first; their ids are in the order of time.
-        for (place, decision) in (0..self.shelf.points.len()).rev().zip(plan.decisions()) {
-            let Some(point) = self.shelf.points.get(place) else { continue };
-            debug_assert_eq!(point.id, decision.id, "plan and shelf are in one order");
-            let (id, expired) = (point.id, point.expired);
-            match (expired, decision.verdict) {
+        for (place, verdict) in verdicts.iter().enumerate() {
+            match (self.shelf.is_expired(place), verdict) {
                 (false, Verdict::Expire) => {
-                    self.shelf.mark(place, Some(remove_at));
                     sweep.expired += 1;
-                    if let Some(point) = self.point_mut(id) {
-                        (point.expired_at, point.reasons) = (Some(sweep.at), decision.reasons.to_vec());
-                    }
+                    self.mark(place, Some((sweep.at, remove_at)));
                 }
                 (true, Verdict::Keep) => {
-                    self.shelf.mark(place, None);
                     sweep.reinstated += 1;
-                    if let Some(point) = self.point_mut(id) {
-                        (point.expired_at, point.reasons) = (None, Vec::new());
-                    }
+                    self.mark(place, None);
                 }
                 (false, Verdict::Keep) | (true, Verdict::Expire) => {}
             }
         }
     }
 
-    /// Judges what is due to go once more, and removes it; where the planner refuses, it is asked
-    /// again at the next sweep.
-    fn remove_data(&mut self, now: Timestamp) {
+    /// Marks a record as expired, since when and until when it waits; or as one that stays after all.
+    fn mark(&mut self, place: usize, grace: Option<(Timestamp, Timestamp)>) {
+        let number = self.shelf.mark(place, grace.map(|(_, remove_at)| remove_at));
+        if let Some(point) = number.and_then(|number| self.history.points.get_mut(number)) {
+            point.expired_at = grace.map(|(expired_at, _)| expired_at);
+        }
+    }
+
+    /// Judges what is due to go once more, unless a sweep did just now, and removes it. What gave
+    /// pause was accepted when it was marked; now only the rules count.
+    fn remove_data(&mut self, now: Timestamp, swept: Option<Vec<Verdict>>) {
         if self.next_removal.is_none_or(|at| at > now) {
             return;
         }
         self.next_removal = None;
-        let Ok(plan) = self.plan(now) else { return };
-        let newest_first: Vec<Verdict> = plan.decisions().map(|decision| decision.verdict).collect();
-        let places: Vec<usize> = newest_first
-            .iter()
-            .rev()
-            .enumerate()
-            .filter(|(place, verdict)| **verdict == Verdict::Expire && self.shelf.is_due(*place, now))
-            .map(|(place, _)| place)
-            .collect();
-        let gone: Vec<RecordId> =
-            places.iter().filter_map(|place| self.shelf.points.get(*place)).map(|point| point.id).collect();
-        for id in gone {
-            if let Some(point) = self.point_mut(id) {
+        let judged = swept.or_else(|| self.judge(now, None, Acknowledgement::Given).ok());
+        let Some(verdicts) = judged else { return };
+        let goes = |place: usize| verdicts.get(place) == Some(&Verdict::Expire);
+        for number in self.shelf.remove_due(now, goes) {
+            if let Some(point) = self.history.points.get_mut(number) {
                 point.removed_at = Some(now);
             }
         }
-        self.shelf.remove(&places);
         // What is due and stays is the next sweep's to bring back.
         self.next_removal = self.shelf.next_removal().filter(|at| *at > now);
     }
-
-    /// The low half of an id is the point's number.
-    fn point_mut(&mut self, id: RecordId) -> Option<&mut SimulatedPoint> {
-        let (_, number) = id.as_uuid().as_u64_pair();
-        self.history.points.get_mut(usize::try_from(number).ok()?)
-    }
-}
-
-fn counting(points: &[SimulatedPoint]) -> Vec<crate::rules::exposure::CountingPoint> {
-    let points: Vec<_> = points
-        .iter()
-        .map(|point| ExposurePoint {
-            unavailable_at: point.removed_at,
-            ..ExposurePoint::new(point.id, point.at, point.available_at)
-        })
-        .collect();
-    resolve_chains(&points, Book::AsKnown)
 }

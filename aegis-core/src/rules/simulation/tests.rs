@@ -4,31 +4,27 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{Bytes, CatchUp, Consistency, CronExpression, KeepRules, Overlap, SlotOutcome, ZoneName};
+use crate::model::{
+    BlackoutWindow, Bytes, CatchUp, CronExpression, KeepRules, Overlap, SlotOutcome, ZoneName,
+};
+use crate::rules::{
+    exposure::{Attainment, Book},
+    retention::RetentionRefusal,
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const GB: u64 = 1_000_000_000;
 
 fn start() -> Timestamp {
-    "2026-01-01T00:00:00Z".parse().unwrap()
+    at("2026-01-01T00:00:00Z")
 }
 
 fn policy(cron: &str, takes: u64, rpo: Duration, retention: RetentionRules) -> SimulatedPolicy {
-    SimulatedPolicy {
-        id: PolicyId::from_uuid(Uuid::from_u128(7)),
-        schedule: Schedule::cron(CronExpression::new(cron).unwrap(), ZoneName::UTC),
-        options: ScheduleOptions::default(),
-        retention,
-        kind: BackupKind::Full,
-        rpo: Some(Rpo(rpo)),
-        runs: RunModel {
-            failure: Share::NONE,
-            duration: Spread::fixed(Duration::from_secs(takes)),
-            timeout: DAY,
-            consistency: Consistency::FuzzyCopy,
-        },
-        data: DataModel { size: Bytes(100 * GB), daily_change: Share::percent(2) },
-    }
+    let schedule = Schedule::cron(CronExpression::new(cron).unwrap(), ZoneName::UTC);
+    let runs = RunModel::steady(Duration::from_secs(takes));
+    let data = DataModel { size: Bytes(100 * GB), daily_change: Share::percent(2) };
+    let id = PolicyId::from_uuid(Uuid::from_u128(7));
+    SimulatedPolicy { rpo: Some(Rpo(rpo)), ..SimulatedPolicy::new(id, schedule, retention, runs, data) }
 }
 
 fn daily() -> SimulatedPolicy {
@@ -47,8 +43,25 @@ fn play_in(scenario: Scenario) -> PolicyHistory {
     simulate(&scenario).unwrap().policies.remove(0)
 }
 
+fn worst(history: &PolicyHistory, window: Window) -> Option<Duration> {
+    history.worst_exposures([window], Book::AsKnown).next().unwrap()
+}
+
+fn attained(history: &PolicyHistory, window: Window, book: Book) -> Attainment {
+    history.attainment(window, book).unwrap()
+}
+
+/// How many points were there.
+fn there_at(history: &PolicyHistory, at: Timestamp) -> usize {
+    history.curve.iter().take_while(|level| level.at <= at).last().unwrap().points
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
 fn outage(kind: OutageKind, from: &str, until: &str) -> Outage {
-    Outage { kind, window: Window { from: from.parse().unwrap(), until: until.parse().unwrap() } }
+    Outage { kind, window: Window { from: at(from), until: at(until) } }
 }
 
 /// From when the second point is due, so that whole periods are counted.
@@ -60,7 +73,7 @@ fn whole_days(history: &PolicyHistory, days: u32) -> Window {
 #[test]
 fn a_daily_backup_of_12_min_45_s_attains_99_11_percent_of_24_hours() {
     let history = play(daily());
-    let attained = history.attainment(whole_days(&history, 300)).unwrap();
+    let attained = attained(&history, whole_days(&history, 300), Book::AsKnown);
     assert_eq!(attained.share.percent(), Some(99.11));
     assert_eq!(attained.share.counted - attained.share.compliant, Duration::from_secs(765) * 300);
     assert_eq!(attained.violations.count, 300);
@@ -70,7 +83,7 @@ fn a_daily_backup_of_12_min_45_s_attains_99_11_percent_of_24_hours() {
 #[test]
 fn an_hourly_backup_of_two_minutes_attains_96_67_percent_of_an_hour() {
     let history = play(hourly());
-    assert_eq!(history.attainment(whole_days(&history, 300)).unwrap().share.percent(), Some(96.67));
+    assert_eq!(attained(&history, whole_days(&history, 300), Book::AsKnown).share.percent(), Some(96.67));
 }
 
 #[test]
@@ -103,13 +116,21 @@ fn sparse_points_share_less_and_never_take_more_than_a_whole_each() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_history_and_another_seed_another() {
-    let mut scenario = Scenario::new(vec![hourly()], 42, start());
-    scenario.policies[0].runs.failure = Share::percent(10);
+fn the_same_seed_gives_the_same_year_and_another_seed_another() {
+    let mut scenario = Scenario::new(vec![hourly(), daily()], 42, start());
+    let spread = Spread::new(Duration::ZERO, Duration::from_secs(600), DAY, DAY * 3);
+    for policy in &mut scenario.policies {
+        policy.runs.failure = Share::percent(10);
+        policy.runs.bad = BadBackups { share: Share::percent(2), found_after: spread };
+    }
+    let kinds = [OutageKind::Engine, OutageKind::Target];
+    scenario.random_outages =
+        kinds.map(|kind| RandomOutages { kind, daily: Share::percent(2), length: spread }).to_vec();
     let first = simulate(&scenario).unwrap();
     assert_eq!(simulate(&scenario).unwrap(), first);
     scenario.seed = 43;
-    assert_ne!(simulate(&scenario).unwrap().policies, first.policies);
+    let other = simulate(&scenario).unwrap();
+    assert_ne!((&other.outages, &other.policies), (&first.outages, &first.policies));
 }
 
 #[test]
@@ -164,16 +185,91 @@ fn a_run_that_an_outage_of_the_target_touches_fails_when_it_begins() {
     let failed: Vec<_> = history.runs.iter().filter(|run| run.end == RunEnd::TargetDown).collect();
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0].ended_at.to_string(), "2026-03-01T02:05:00Z");
-    let worst = history.worst_exposure(history.protected().unwrap());
-    assert_eq!(worst, Some(2 * DAY + Duration::from_secs(765)));
+    assert_eq!(worst(&history, history.protected().unwrap()), Some(2 * DAY + Duration::from_secs(765)));
 }
 
 #[test]
-fn when_backups_stop_ageing_stops_and_nothing_more_expires() {
-    let mut scenario = Scenario::new(vec![daily()], 1, start());
-    scenario.outages = vec![outage(OutageKind::Target, "2026-06-01T00:00:00Z", "2027-06-01T00:00:00Z")];
+fn an_outage_longer_than_the_rpo_violates_it_until_the_next_point_can_be_used() {
+    let policy = policy("0 2 * * *", 765, Duration::from_secs(26 * 3600), RetentionRules::days(30));
+    let mut scenario = Scenario::new(vec![policy], 1, start());
+    scenario.outages = vec![outage(OutageKind::Target, "2026-03-01T00:00:00Z", "2026-03-04T12:00:00Z")];
     let history = play_in(scenario);
-    assert_eq!(history.curve.last().unwrap().points, 30);
+    let violations = attained(&history, history.protected().unwrap(), Book::AsKnown).violations;
+    // From 26 h after the point of 28 February to the end of the run of 5 March.
+    assert_eq!((violations.count, violations.total), (1, DAY * 4 - Duration::from_secs(7200 - 765)));
+}
+
+#[test]
+fn while_a_policy_pauses_its_points_do_not_age() {
+    let (from, until) = (at("2026-06-01T00:00:00Z"), at("2026-12-01T00:00:00Z"));
+    let mut policy = daily();
+    policy.options.blackout = vec![BlackoutWindow::Once { from, until }];
+    let history = play(policy);
+    assert!(history.not_run.iter().all(|range| range.outcome.label() == "skipped"));
+    assert_eq!(history.not_run.iter().map(|range| range.count).sum::<u64>(), 183);
+    let pause = from..until;
+    assert!(!history.points.iter().any(|point| point.expired_at.is_some_and(|at| pause.contains(&at))));
+    assert_eq!(there_at(&history, until), 30);
+}
+
+#[test]
+fn when_backups_resume_after_a_month_the_breaker_asks_and_nothing_goes_unasked() {
+    let mut scenario = Scenario::new(vec![daily()], 1, start());
+    scenario.outages = vec![outage(OutageKind::Target, "2026-06-01T00:00:00Z", "2026-07-10T00:00:00Z")];
+    let history = play_in(scenario.clone());
+    let refused: Vec<_> = history.sweeps.iter().filter(|sweep| sweep.refusal.is_some()).collect();
+    let Some(RetentionRefusal::Unacknowledged(cautions)) = &refused[0].refusal else { panic!() };
+    let trip = cautions.breaker.unwrap();
+    assert_eq!((trip.expiring, trip.of, cautions.pause), (30, 31, None));
+    assert_eq!(refused.last().copied(), history.sweeps.last(), "it asks until somebody answers");
+    assert!(refused.iter().all(|sweep| sweep.expired == 0));
+    assert_eq!(there_at(&history, at("2026-08-01T00:00:00Z")), 30 + 22);
+
+    scenario.acknowledgement = Acknowledgement::Given;
+    let acknowledged = play_in(scenario);
+    let first = acknowledged.sweeps.iter().find(|sweep| sweep.at == refused[0].at).unwrap();
+    assert_eq!((first.expired, &first.refusal), (30, &None));
+}
+
+#[test]
+fn after_a_week_without_the_engine_each_sweep_asks_until_somebody_answers() {
+    let mut scenario = Scenario::new(vec![daily()], 1, start());
+    scenario.outages = vec![outage(OutageKind::Engine, "2026-06-01T00:00:00Z", "2026-06-09T00:00:00Z")];
+    let history = play_in(scenario.clone());
+    let back = at("2026-06-09T00:00:00Z");
+    let (before, since): (Vec<_>, Vec<_>) = history.sweeps.iter().partition(|sweep| sweep.at < back);
+    assert!(before.iter().all(|sweep| sweep.refusal.is_none()));
+    let asks = |sweep: &&Sweep| sweep.refusal.is_some();
+    let first = since.iter().position(asks).unwrap();
+    assert!(since[first..].iter().all(asks), "a refused sweep is not the last run");
+
+    scenario.acknowledgement = Acknowledgement::Given;
+    assert!(play_in(scenario).sweeps.iter().all(|sweep| sweep.refusal.is_none()));
+}
+
+#[test]
+fn a_backup_that_was_found_bad_counted_until_then_and_in_the_restated_book_never() {
+    let mut policy = daily();
+    let found_after = Spread::fixed(Duration::from_secs(6 * 3600));
+    policy.runs.bad = BadBackups { share: Share::ALL, found_after };
+    let history = play(policy);
+    let window = whole_days(&history, 300);
+    assert_eq!(attained(&history, window, Book::AsKnown).share.percent(), Some(25.0));
+    assert_eq!(attained(&history, window, Book::Restated).share.percent(), Some(0.0));
+    assert!(history.points[0].found_bad_at.is_some());
+}
+
+#[test]
+fn the_data_of_a_bad_backup_goes_after_seven_days_and_its_grace_time() {
+    let mut policy = daily();
+    let found_after = Spread::fixed(Duration::from_secs(6 * 3600));
+    policy.runs.bad = BadBackups { share: Share::ALL, found_after };
+    let history = play(policy);
+    let first = history.points[0];
+    // Seven days of looking into it, 18 hours to the next sweep, and a day of grace.
+    let stayed = first.removed_at.unwrap().since(first.found_bad_at.unwrap());
+    assert_eq!(stayed, DAY * 8 + Duration::from_secs(18 * 3600));
+    assert_eq!(history.explain(&first), ["expired: found bad; its 7 days ended 18 h ago"]);
 }
 
 #[test]
@@ -192,9 +288,9 @@ fn a_policy_that_never_succeeds_is_unprotected_all_the_time() {
     let mut policy = daily();
     policy.runs.failure = Share::ALL;
     let history = play(policy);
-    let attained = history.attainment(history.window).unwrap();
+    let attained = attained(&history, history.window, Book::AsKnown);
     assert_eq!((attained.share.ratio(), attained.unprotected), (Some(0.0), Scenario::YEAR));
-    assert_eq!((history.protected(), history.worst_exposure(history.window)), (None, None));
+    assert_eq!((history.protected(), worst(&history, history.window)), (None, None));
 }
 
 #[test]
@@ -239,7 +335,7 @@ proptest! {
             kinds.map(|kind| RandomOutages { kind, daily: Share::percent(daily_outages), length }).to_vec();
         let history = play_in(scenario);
 
-        let ratio = history.attainment(history.window).unwrap().share.ratio().unwrap();
+        let ratio = attained(&history, history.window, Book::AsKnown).share.ratio().unwrap();
         prop_assert!((0.0..=1.0).contains(&ratio));
         let slots: u64 = history.not_run.iter().map(|range| range.count).sum();
         let runs = u64::try_from(history.runs.len()).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::luck::Luck;
 use crate::{
-    model::{Bytes, Consistency, Timestamp},
+    model::{Bytes, Consistency, Policy, Timestamp},
     rules::exposure::Window,
 };
 
@@ -86,6 +86,37 @@ pub struct RunModel {
     pub timeout: Duration,
     /// What instant the data reflects.
     pub consistency: Consistency,
+    /// How backups that completed turn out to be bad.
+    pub bad: BadBackups,
+}
+
+impl RunModel {
+    /// Runs that take `duration`, never fail and are what they seem; what changes while they read
+    /// may be missing.
+    #[must_use]
+    pub const fn steady(duration: Duration) -> Self {
+        Self {
+            failure: Share::NONE,
+            duration: Spread::fixed(duration),
+            timeout: Policy::DEFAULT_TIMEOUT,
+            consistency: Consistency::FuzzyCopy,
+            bad: BadBackups::NONE,
+        }
+    }
+}
+
+/// Backups that completed, and can't be restored all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadBackups {
+    /// How likely a backup is one.
+    pub share: Share,
+    /// How long after it became usable that is found; never, if its data is removed before.
+    pub found_after: Spread,
+}
+
+impl BadBackups {
+    /// All backups are what they seem.
+    pub const NONE: Self = Self { share: Share::NONE, found_after: Spread::fixed(Duration::ZERO) };
 }
 
 /// How the protected data grows and changes.
