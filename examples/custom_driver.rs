@@ -113,7 +113,7 @@ impl BackupDriver for SettingsDriver {
             Work::Backup(_) => self.back_up(operation).await,
             Work::Restore(work) => self.restore(operation, work).await,
             Work::Delete(work) => self.storage.delete(&key(&work.record.handle)?).await.map_err(unavailable),
-            Work::Verify(_) => unsupported(),
+            Work::Verify(_) | Work::CleanUp(_) => unsupported(),
         }
     }
 
@@ -144,7 +144,7 @@ impl BackupDriver for SettingsDriver {
                 Err(error) if error.class() == ErrorClass::NotFound => WorkResult::Deleted,
                 Err(error) => return Err(unavailable(error)),
             },
-            Work::Verify(_) => return Ok(Observation::Absent),
+            Work::Verify(_) | Work::CleanUp(_) => return Ok(Observation::Absent),
         };
         Ok(Observation::Ended(Box::new(self.completed(result))))
     }

@@ -15,7 +15,7 @@ use aegis_core::{
     seams::{BackupDriver, Clock, WorkKind},
     testing::{
         DriverMutation::{self as Mutation, *},
-        FaultPlan, FaultyDriver, ManualClock, MutantDriver, ScriptedDriver,
+        FaultPlan, FaultyDriver, ManualClock, MutantDriver, Script, ScriptedDriver,
         conformance::driver::{self as suite, DriverBench, DriverHarness},
     },
 };
@@ -58,6 +58,9 @@ impl Scripted {
             .with_restore_root("/restores");
         for kind in WorkKind::ALL {
             scripted = scripted.with_duration(*kind, Duration::from_secs(5));
+        }
+        if self.0 == Some(CleansEverything) {
+            scripted.script_usual(WorkKind::CleanUp, Script::overreaching());
         }
         if self.0 == Some(LostWorkGoesOn) {
             scripted = scripted.outliving_its_process();
@@ -184,11 +187,13 @@ mod mutants {
         undeclared_features_are_unsupported:
             Denies(Feature::CancelBackup), Denies(Feature::CancelRestore), Denies(Feature::Preview),
             Denies(Feature::Browse), Denies(Feature::Inventory), Denies(Feature::SelectPaths),
-            Denies(Feature::MapNamespaces), Denies(Feature::MapToPaths), Denies(Feature::UpdateExisting);
+            Denies(Feature::MapNamespaces), Denies(Feature::MapToPaths), Denies(Feature::UpdateExisting),
+            Denies(Feature::CleanUp);
         declared_features_are_answered:
             Lacks(Feature::CancelBackup), Lacks(Feature::CancelRestore), Lacks(Feature::Preview),
             Lacks(Feature::Browse), Lacks(Feature::Inventory), Lacks(Feature::SelectPaths),
-            Lacks(Feature::MapNamespaces), Lacks(Feature::MapToPaths), Lacks(Feature::UpdateExisting);
+            Lacks(Feature::MapNamespaces), Lacks(Feature::MapToPaths), Lacks(Feature::UpdateExisting),
+            Lacks(Feature::CleanUp);
         what_was_never_started_is_absent: InventsWork;
         namespaces_are_listed_in_order: ListsNamespacesBackwards;
         starting_twice_makes_one_backup: StartsAnew;
@@ -213,6 +218,11 @@ mod mutants {
         a_restore_takes_effect_once: StartsAnew;
         a_preview_changes_nothing: PreviewRestores;
         a_preview_tells_what_would_happen: PreviewIsBlind;
+        a_clean_up_removes_what_its_trial_made: CleansNothing;
+        a_clean_up_leaves_what_others_put_there: CleansEverything, HidesLeavings;
+        a_clean_up_done_again_takes_nothing: CleansEverything;
+        another_process_cleans_up: ForgetsTrials;
+        what_was_restored_to_stay_is_never_removed: CleansRecoveries;
         a_good_backup_passes_every_declared_level: VerifyFails;
         a_damaged_backup_fails: VerifyPasses;
         a_deleted_backup_is_gone_and_may_be_deleted_again: DeletesNothing, DeleteRefusesGone;

@@ -142,6 +142,7 @@ impl Desk {
                 Ok(done(WorkResult::Deleted))
             }
             Work::Verify(_) => Err(DriverError::unsupported("notes can't be verified")),
+            Work::CleanUp(_) => Err(DriverError::unsupported("notes are restored to stay")),
         }
     }
 }

@@ -29,7 +29,8 @@ use aegis_core::{
     },
     seams::{
         BackupDriver, BackupWork, Clock, EndStatus, ListOptions, ObjectKey, ObjectStorage,
-        ObjectStorageError, Observation, Operation, Outcome, PutMode, RestoreWork, Work, WorkResult,
+        ObjectStorageError, Observation, Operation, Outcome, PutMode, RestorePurpose, RestoreWork, Work,
+        WorkResult,
     },
 };
 use aegis_files::{FileSet, FilesDriver, PasswordSource};
@@ -236,7 +237,12 @@ async fn aegis_restore(home: &Path) {
         restore_volumes: false,
         preserve_node_ports: false,
     };
-    let work = RestoreWork { record: record(home), namespaces: vec![namespace()], options };
+    let work = RestoreWork {
+        record: record(home),
+        namespaces: vec![namespace()],
+        options,
+        purpose: RestorePurpose::Recovery,
+    };
     run(
         &driver(home),
         &Operation {

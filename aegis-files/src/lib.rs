@@ -33,6 +33,7 @@
 
 mod backup;
 mod browse;
+mod clean_up;
 mod control;
 mod delete;
 mod driver;
@@ -48,6 +49,7 @@ mod secret;
 mod snapshot;
 mod source;
 mod tree;
+mod trial;
 mod verify;
 
 pub use driver::{FilesDriver, FilesDriverBuilder};

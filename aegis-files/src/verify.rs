@@ -252,6 +252,7 @@ impl Check<'_> {
             mapped: &mapped,
             existing: ExistingResourcePolicy::None,
             operation: self.plan.operation.clone(),
+            trial: None,
         };
         let look = restore.preview()?;
         if let Some(free) = look.free

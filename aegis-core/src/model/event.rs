@@ -103,6 +103,8 @@ labels! {
         DrTestStarted = "dr_test.started",
         /// A DR test went on to its next phase.
         DrTestAdvanced = "dr_test.advanced",
+        /// A DR test was asked to end.
+        DrTestCancelRequested = "dr_test.cancel_requested",
         /// A DR test ended.
         DrTestEnded = "dr_test.ended",
         /// A retention run was recorded.

@@ -32,8 +32,8 @@ pub use backup::{
 pub use check::{CheckStatus, CheckStep, RetentionDecision, RetentionRun, Verification};
 pub use cluster_state::{ActiveRestore, ClusterState, RestoredBy};
 pub use dr_test::{
-    DrDestination, DrFinding, DrPhase, DrRestore, DrRun, DrTarget, DrTargetError, DrTest, DrTestRule,
-    RecordChoice,
+    DrCleanUp, DrConclusion, DrDestination, DrFinding, DrKeep, DrPhase, DrRestore, DrRun, DrTarget,
+    DrTargetError, DrTest, DrTestRule, RecordChoice,
 };
 pub use entity::{Entity, EntityKey, EntityKind, SlotKey, Stored, Version, Versioned};
 pub use event::{ChainHash, Event, EventFacts, EventId, EventKind, Position, SealedEvent};

@@ -130,7 +130,7 @@ labels! {
 }
 
 /// Where a namespace of a record goes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestoreTarget {
     /// To a namespace of the target cluster.

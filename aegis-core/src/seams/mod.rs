@@ -15,10 +15,11 @@ mod store;
 pub use clock::{Clock, Monotonic};
 pub use dr_check::{DrCheck, DrVerdict, RestoredCopy};
 pub use driver::{
-    BackupDriver, BackupResult, BackupWork, BrowseEntry, BrowsePage, BrowseRequest, Capabilities, DeleteWork,
-    DriverError, DriverErrorDetail, EndStatus, EntryKind, Feature, InventoryItem, InventoryPage,
-    InventoryRequest, Observation, Operation, Outcome, PreviewAction, PreviewEntry, RestorePreview,
-    RestoreResult, RestoreWork, VerifyResult, VerifyWork, Work, WorkKind, WorkResult,
+    BackupDriver, BackupResult, BackupWork, BrowseEntry, BrowsePage, BrowseRequest, Capabilities,
+    CleanUpResult, CleanUpWork, DeleteWork, DriverError, DriverErrorDetail, EndStatus, EntryKind, Feature,
+    InventoryItem, InventoryPage, InventoryRequest, Observation, Operation, Outcome, PreviewAction,
+    PreviewEntry, RestorePreview, RestorePurpose, RestoreResult, RestoreWork, VerifyResult, VerifyWork, Work,
+    WorkKind, WorkResult,
 };
 pub use error::{ErrorClass, Source, report};
 pub use notifier::{Notifier, NotifyError};

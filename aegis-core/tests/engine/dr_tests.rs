@@ -11,7 +11,7 @@ use std::{
 use aegis_core::{
     engine::{Aegis, DrSubject, NewDrTest, PolicyChange},
     model::{
-        Bytes, CheckStatus, DisplayName, DrDestination, DrTarget, DrTest, DrTestId, DrTestRule,
+        Bytes, CheckStatus, DisplayName, DrDestination, DrKeep, DrTarget, DrTest, DrTestId, DrTestRule,
         EvidenceSource, JobStatus, NamespaceName, NamespaceSelection, PolicyId, RecordChoice, RecordId,
         RestoreTarget, RestoredBy, Rto, VerificationLevel, Versioned,
     },
@@ -74,32 +74,37 @@ impl DrCheck for Sentinel {
     }
 }
 
-async fn record(world: &World, aegis: &Aegis) -> RecordId {
+pub(crate) async fn record(world: &World, aegis: &Aegis) -> RecordId {
     world.backup(aegis).await.job.result.as_ref().unwrap().record
 }
 
-fn folder() -> DrTarget {
+pub(crate) fn folder() -> DrTarget {
     DrTarget { cluster: None, destination: DrDestination::Folder("/restores/drills".to_owned()) }
 }
 
-fn into(from: &str, to: &str) -> DrTarget {
+pub(crate) fn into(from: &str, to: &str) -> DrTarget {
     let pairs: [(NamespaceName, NamespaceName); 1] = [(namespace(from), namespace(to))];
     DrTarget { cluster: None, destination: DrDestination::Namespaces(pairs.into()) }
 }
 
-fn of(record: RecordId, target: DrTarget) -> NewDrTest {
+pub(crate) fn of(record: RecordId, target: DrTarget) -> NewDrTest {
     NewDrTest::new(DrSubject::Record(record), target)
 }
 
-async fn finish(world: &World, aegis: &Aegis, test: DrTestId) -> Versioned<DrTest> {
+pub(crate) async fn finish(world: &World, aegis: &Aegis, test: DrTestId) -> Versioned<DrTest> {
     world.run(aegis, Duration::from_secs(600)).await;
     tenant(aegis).dr_test(test).await.unwrap()
 }
 
-async fn run(world: &World, aegis: &Aegis, new: NewDrTest) -> Versioned<DrTest> {
+pub(crate) async fn run(world: &World, aegis: &Aegis, new: NewDrTest) -> Versioned<DrTest> {
     let test = tenant(aegis).run_dr_test(new).await.unwrap();
     assert_eq!(test.status, CheckStatus::Running);
     finish(world, aegis, test.id).await
+}
+
+/// Where a test restores its one namespace to.
+pub(crate) fn target_of(test: &DrTest) -> RestoreTarget {
+    test.run.as_ref().unwrap().options.mapping.values().next().unwrap().clone()
 }
 
 fn rule(seconds: u32) -> DrTestRule {
@@ -109,11 +114,12 @@ fn rule(seconds: u32) -> DrTestRule {
         verify: None,
         checks: Vec::new(),
         target: folder(),
+        keep: DrKeep::Nothing,
     }
 }
 
 #[tokio::test]
-async fn a_test_restores_to_a_folder_of_its_own_measures_and_proves_the_record() {
+async fn a_test_restores_to_a_folder_of_its_own_measures_proves_the_record_and_cleans_up() {
     let world = World::new();
     let aegis = world.engine();
     let record = record(&world, &aegis).await;
@@ -124,9 +130,12 @@ async fn a_test_restores_to_a_folder_of_its_own_measures_and_proves_the_record()
     assert!(test.recovery_time_actual().unwrap() >= Duration::from_secs(60));
     assert!(test.recovery_point_actual().unwrap() >= Duration::from_secs(3600));
     assert_eq!(test.restore.as_ref().unwrap().bytes, Bytes(6));
-    let left = test.left_behind.first().unwrap();
-    assert!(matches!(left, RestoreTarget::Path(path) if path.starts_with("/restores/drills/oco-drill-")));
-    assert_eq!(world.driver.read(left, "a.txt").unwrap(), "one");
+    let target = target_of(&test);
+    assert!(matches!(&target, RestoreTarget::Path(path) if path.starts_with("/restores/drills/oco-drill-")));
+    assert_eq!(world.driver.read(&target, "a.txt"), None);
+    assert_eq!(test.clean_up.as_ref().unwrap().status, CheckStatus::Passed);
+    assert_eq!(test.clean_up.as_ref().unwrap().removed, [("files", 2)].into_iter().collect());
+    assert!(test.left_behind.is_empty());
     let view = tenant(&aegis).record(record).await.unwrap();
     assert_eq!(view.record.verified().unwrap().0, VerificationLevel::Restored);
     assert_eq!(view.record.evidence.first().unwrap().found_by, EvidenceSource::DrTest(test.id));
@@ -141,7 +150,7 @@ async fn two_tests_of_one_record_never_share_a_folder() {
     let one = run(&world, &aegis, of(record, folder())).await;
     let two = run(&world, &aegis, of(record, folder())).await;
     assert_eq!((one.status, two.status), (CheckStatus::Passed, CheckStatus::Passed));
-    assert_ne!(one.left_behind, two.left_behind);
+    assert_ne!(target_of(&one), target_of(&two));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod adversity;
 mod compliance;
 mod coverage;
 mod crashes;
+mod dr_clean_ups;
 mod dr_tests;
 mod health;
 mod jobs;

@@ -146,5 +146,6 @@ fn capabilities() -> Capabilities {
             Feature::MapNamespaces,
             Feature::MapToPaths,
             Feature::UpdateExisting,
+            Feature::CleanUp,
         ])
 }

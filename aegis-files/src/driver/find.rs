@@ -35,8 +35,8 @@ impl Inner {
                 let reason = "the process that restored has ended; what it had restored by then is there";
                 Ok(Observation::Lost { reason: reason.to_owned() })
             }
-            // Checks leave nothing, and a deletion is repeated without harm.
-            Work::Verify(_) | Work::Delete(_) => Ok(Observation::Absent),
+            // Checks leave nothing, and a removal is repeated without harm.
+            Work::Verify(_) | Work::Delete(_) | Work::CleanUp(_) => Ok(Observation::Absent),
         }
     }
 

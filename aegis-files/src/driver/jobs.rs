@@ -57,6 +57,11 @@ impl Job {
         }
     }
 
+    /// Whether it has not ended.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(*lock(&self.state), State::Running)
+    }
+
     fn is_deferred(&self) -> bool {
         matches!(*lock(&self.state), State::Deferred { .. })
     }

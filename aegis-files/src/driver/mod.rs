@@ -10,8 +10,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use aegis_core::{
     model::{NamespaceName, OperationId, RestoreTarget, StorageUri, TenantId},
     seams::{
-        BackupDriver, BackupWork, BrowsePage, BrowseRequest, Capabilities, Clock, DriverError, InventoryPage,
-        InventoryRequest, Observation, Operation, RestorePreview, RestoreWork, VerifyWork, Work,
+        BackupDriver, BackupWork, BrowsePage, BrowseRequest, Capabilities, CleanUpWork, Clock, DriverError,
+        InventoryPage, InventoryRequest, Observation, Operation, RestorePreview, RestorePurpose, RestoreWork,
+        VerifyWork, Work,
     },
 };
 use async_trait::async_trait;
@@ -165,6 +166,20 @@ impl Inner {
                 self.location(&record.location)
             }
             Work::Delete(work) => self.location(&work.record.location),
+            Work::CleanUp(CleanUpWork { restore, work }) => {
+                if work.purpose != RestorePurpose::Trial {
+                    let error = format!("what `{restore}` restored is there to stay, and is not removed");
+                    return Err(DriverError::invalid_input(error).with_suggestion("remove it by hand"));
+                }
+                if self.jobs.get(*restore).is_some_and(|job| job.is_running()) {
+                    let error = format!("the restore `{restore}` still runs");
+                    return Err(
+                        DriverError::unavailable(error).with_suggestion("cancel it, or wait for its end")
+                    );
+                }
+                self.check_targets(work)?;
+                self.location(&work.record.location)
+            }
         }
     }
 
@@ -215,7 +230,7 @@ impl Inner {
                     true
                 }))
             }
-            Work::Verify(_) | Work::Delete(_) => Ok(true),
+            Work::Verify(_) | Work::Delete(_) | Work::CleanUp(_) => Ok(true),
         }
     }
 }

@@ -2,20 +2,22 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use aegis_core::{
     model::{IssueGroup, Timestamp},
     seams::{
-        DriverError, EndStatus, Operation, Outcome, RestorePreview, RestoreWork, VerifyWork, Work, WorkResult,
+        CleanUpWork, DriverError, EndStatus, Operation, Outcome, RestorePreview, RestorePurpose, RestoreWork,
+        VerifyWork, Work, WorkResult,
     },
 };
 
 use super::{Inner, jobs::End};
 use crate::{
     backup::{BackupMade, BackupPlan, back_up},
+    clean_up::{CleanUp, CleanedUp},
     control::{Control, Stop, issue},
     delete::{Deleted, delete},
     operations::{Operations, Settled},
@@ -23,9 +25,10 @@ use crate::{
     repository::{Location, attempt, session::Session},
     restore::{
         IndexedRepository, Restore,
-        target::{Allowed, map},
+        target::{Allowed, map, territories},
     },
     snapshot,
+    trial::Trial,
     verify::{Verified, VerifyPlan, verify},
 };
 
@@ -75,10 +78,12 @@ impl Inner {
                 Ok(End::ended(backed_up(back_up(location, operation, plan, control)?)))
             }
             Work::Restore(work) => {
-                let restored =
-                    self.with_restore(location, work, operation.id.to_string(), control, |restore| {
-                        restore.run()
-                    })?;
+                let trial = match work.purpose {
+                    RestorePurpose::Trial => Some(Trial::begin(self.journals(), operation.id)?),
+                    RestorePurpose::Recovery => None,
+                };
+                let own = Own { operation: operation.id.to_string(), trial: trial.as_ref() };
+                let restored = self.with_restore(location, work, own, control, |restore| restore.run())?;
                 let status = if restored.errors.is_empty() {
                     EndStatus::Completed
                 } else {
@@ -103,7 +108,33 @@ impl Inner {
                     }
                 }
             }
+            Work::CleanUp(work) => Ok(End::ended(self.clean_up(work, control)?)),
         }
+    }
+
+    /// Where the journals of trial restores lie.
+    fn journals(&self) -> &Path {
+        self.restore_roots.first().unwrap_or(&self.scratch)
+    }
+
+    fn clean_up(&self, work: &CleanUpWork, control: &Control) -> Result<Outcome, Stop> {
+        let territories = territories(&work.work.namespaces, &work.work.options, self.allowed())?;
+        let clean_up =
+            CleanUp { home: self.journals(), restore: work.restore, territories: &territories, control };
+        let CleanedUp { result, errors } = clean_up.run()?;
+        let status = if errors.is_empty() { EndStatus::Completed } else { EndStatus::PartiallyFailed };
+        Ok(Outcome {
+            status,
+            ended_at: self.clock.now(),
+            warnings: Vec::new(),
+            errors,
+            failure_class: None,
+            result: WorkResult::CleanUp(result),
+        })
+    }
+
+    fn allowed(&self) -> Allowed<'_> {
+        Allowed { namespaces: &self.namespaces, restore_roots: &self.restore_roots }
     }
 
     fn verify(
@@ -138,14 +169,14 @@ impl Inner {
         work: &RestoreWork,
     ) -> Result<RestorePreview, Stop> {
         let control = Arc::default();
-        self.with_restore(location, work, String::new(), &control, |restore| restore.preview())
+        self.with_restore(location, work, Own::default(), &control, |restore| restore.preview())
     }
 
     fn with_restore<T>(
         &self,
         location: &Location,
         work: &RestoreWork,
-        operation: String,
+        own: Own<'_>,
         control: &Arc<Control>,
         run: impl FnOnce(&Restore<'_>) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
@@ -153,8 +184,7 @@ impl Inner {
         let repository = location.open(&session)?;
         let snapshot = snapshot::require(&repository, &session, &work.record.handle)?;
         let record: Vec<PathBuf> = snapshot.paths.iter().map(PathBuf::from).collect();
-        let allowed = Allowed { namespaces: &self.namespaces, restore_roots: &self.restore_roots };
-        let mapped = map(&record, &work.namespaces, &work.options, allowed)?;
+        let mapped = map(&record, &work.namespaces, &work.options, self.allowed())?;
         let repository: IndexedRepository =
             attempt(&session, "read the repository's index", || repository.to_indexed())?;
         run(&Restore {
@@ -163,9 +193,17 @@ impl Inner {
             snapshot: &snapshot,
             mapped: &mapped,
             existing: work.options.existing,
-            operation,
+            operation: own.operation,
+            trial: own.trial,
         })
     }
+}
+
+/// What a restore leaves its name on.
+#[derive(Default)]
+struct Own<'a> {
+    operation: String,
+    trial: Option<&'a Trial>,
 }
 
 fn backed_up(made: BackupMade) -> Outcome {

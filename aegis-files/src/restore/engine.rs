@@ -22,7 +22,7 @@ use rustic_core::{
 };
 
 use super::{
-    DIFFERS, IndexedRepository, Restored,
+    DIFFERS, Restore, Restored,
     meta::restores_owners,
     place::Place,
     traverse::{Entry, Verdict, Visit, stops},
@@ -68,9 +68,10 @@ pub(super) struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    pub(super) fn new(repository: &'a IndexedRepository, session: &'a Session, operation: String) -> Self {
+    pub(super) fn new(restore: &'a Restore<'a>) -> Self {
+        let Restore { repository, session, trial, .. } = *restore;
         Self {
-            writer: Writer::new(repository, session, operation),
+            writer: Writer::new(repository, session, restore.operation.clone(), trial),
             session,
             errors: Findings::default(),
             warnings: Findings::default(),

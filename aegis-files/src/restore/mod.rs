@@ -28,6 +28,7 @@ use crate::{
     control::{Control, Findings, Stop},
     repository::session::Session,
     tree,
+    trial::Trial,
 };
 use engine::Engine;
 pub(crate) use target::Mapped;
@@ -45,6 +46,8 @@ pub(crate) struct Restore<'a> {
     pub(crate) existing: ExistingResourcePolicy,
     /// The operation's id, for the names of unfinished files.
     pub(crate) operation: String,
+    /// Where to note down what is made, if it is to be removed again.
+    pub(crate) trial: Option<&'a Trial>,
 }
 
 /// What a restore did.
@@ -102,7 +105,7 @@ impl Restore<'_> {
         }
         let control: &Control = &self.session.control;
         control.set_totals(look.bytes.0, look.create + look.overwrite + look.skip);
-        let engine = Engine::new(self.repository, self.session, self.operation.clone());
+        let engine = Engine::new(self);
         engine.run(|visit| self.traverse(visit))
     }
 
@@ -124,8 +127,12 @@ impl Restore<'_> {
     }
 
     fn traverse(&self, visit: &mut dyn Visit) -> Result<(), Stop> {
-        let traverse =
-            Traverse { repository: self.repository, session: self.session, existing: self.existing };
+        let traverse = Traverse {
+            repository: self.repository,
+            session: self.session,
+            existing: self.existing,
+            trial: self.trial,
+        };
         self.mapped.iter().try_for_each(|mapped| traverse.run(self.snapshot, mapped, visit))
     }
 }

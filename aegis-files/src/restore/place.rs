@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,10 +15,10 @@ use rustix::{
 };
 
 use super::meta;
-use crate::control::Findings;
+use crate::{control::Findings, trial::Trial};
 
-/// What unfinished files are called; what a killed restore left is removed by the next.
-const UNFINISHED: &str = ".aegis-restore-";
+/// What unfinished entries are called; what a killed restore left is removed by the next.
+pub(crate) const UNFINISHED: &str = ".aegis-restore-";
 
 /// An open directory below a target's root. No link is ever followed to get there.
 #[derive(Debug)]
@@ -55,10 +55,34 @@ impl Place {
         })
     }
 
-    /// Makes the directory `name`, closed to others until it is finished, and opens it.
-    pub(crate) fn make(self: &Arc<Self>, name: &OsStr, finish: Option<Metadata>) -> io::Result<Self> {
-        rustix::fs::mkdirat(&self.dir, name, Mode::RWXU)?;
+    /// Makes the directory `name`, closed to others until it is finished, and opens it. Of a trial
+    /// it is noted down before it is there.
+    pub(crate) fn make(
+        self: &Arc<Self>,
+        name: &OsStr,
+        finish: Option<Metadata>,
+        trial: Option<&Trial>,
+    ) -> io::Result<Self> {
+        let Some(trial) = trial else {
+            rustix::fs::mkdirat(&self.dir, name, Mode::RWXU)?;
+            return self.enter(name, finish);
+        };
+        let unfinished = trial.unfinished();
+        rustix::fs::mkdirat(&self.dir, &unfinished, Mode::RWXU)?;
+        let made = rustix::fs::statat(&self.dir, &unfinished, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(io::Error::from)
+            .and_then(|stat| trial.note(self.path_of(name), &stat))
+            .and_then(|()| self.put(&unfinished, name, false));
+        if let Err(error) = made {
+            let _ = rustix::fs::unlinkat(&self.dir, &unfinished, AtFlags::REMOVEDIR);
+            return Err(error);
+        }
         self.enter(name, finish)
+    }
+
+    /// Whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.dir.entries()?.next().is_none())
     }
 
     /// The open directory.
@@ -86,11 +110,17 @@ impl Place {
         stat.f_bavail.checked_mul(stat.f_frsize)
     }
 
-    /// Removes what a killed restore left unfinished here.
-    pub(crate) fn sweep(&self) -> io::Result<()> {
+    /// Removes what a killed restore left unfinished here: what has a name that begins with `prefix`.
+    pub(crate) fn sweep(&self, prefix: &str) -> io::Result<()> {
         for entry in self.dir.entries()? {
-            let name = entry?.file_name();
-            if name.to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !name.to_str().is_some_and(|name| name.starts_with(prefix)) {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                self.dir.remove_dir(&name)?;
+            } else {
                 self.dir.remove_file(&name)?;
             }
         }
@@ -135,10 +165,14 @@ impl Place {
     }
 }
 
-/// The name for the unfinished form of an entry: unique among one restore's.
-pub(crate) fn unfinished(operation: &str, number: u64) -> OsString {
-    let operation = operation.get(..8).unwrap_or(operation);
-    OsString::from(format!("{UNFINISHED}{operation}-{number}"))
+/// The name for the unfinished form of an entry: `number` is unique among one restore's.
+pub(crate) fn unfinished(operation: &str, number: impl fmt::Display) -> OsString {
+    OsString::from(format!("{}{number}", unfinished_of(operation)))
+}
+
+/// How the names of all the unfinished entries of one restore begin.
+pub(crate) fn unfinished_of(operation: &str) -> String {
+    format!("{UNFINISHED}{operation}-")
 }
 
 /// Whether an entry is a directory.
@@ -198,7 +232,7 @@ mod tests {
         let left = unfinished("0123456789", 1);
         fs::write(temp.path().join(&left), "half").unwrap();
         fs::write(temp.path().join("kept"), "whole").unwrap();
-        place.sweep().unwrap();
+        place.sweep(UNFINISHED).unwrap();
         assert!(!temp.path().join(&left).exists() && temp.path().join("kept").exists());
     }
 }

@@ -11,7 +11,7 @@ use aegis_core::{
     seams::DriverError,
 };
 
-use crate::{fileset::FileSet, naming};
+use crate::{clean_up::Territory, fileset::FileSet, naming, trial};
 
 /// What a restore may write to, by configuration.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +72,35 @@ pub(crate) fn map(
         return Err(error.with_suggestion("browse the record for the paths that it has"));
     }
     Ok(mapped)
+}
+
+/// Where a restore of `namespaces` with `options` writes to, as far as that can be told without the
+/// record.
+///
+/// # Errors
+/// As [`map`].
+pub(crate) fn territories(
+    namespaces: &[NamespaceName],
+    options: &RestoreOptions,
+    allowed: Allowed<'_>,
+) -> Result<Vec<Territory>, DriverError> {
+    let mut territories = Vec::new();
+    for namespace in namespaces {
+        let target = options.mapping.get(namespace).cloned();
+        let target = target.unwrap_or_else(|| RestoreTarget::Namespace(namespace.clone()));
+        let places = match &target {
+            RestoreTarget::Namespace(name) => {
+                configured(name, allowed)?.paths().iter().map(|path| as_configured(path)).collect()
+            }
+            RestoreTarget::Path(path) => vec![below_a_root(Path::new(path), allowed.restore_roots)?],
+        };
+        territories.extend(places.into_iter().map(|(trusted, below)| Territory {
+            target: target.clone(),
+            trusted,
+            below,
+        }));
+    }
+    Ok(territories)
 }
 
 type Target = (PathBuf, Vec<OsString>);
@@ -176,8 +205,11 @@ pub(crate) fn below_a_root(
     let root =
         roots.iter().filter(|root| target.starts_with(root)).max_by_key(|root| root.components().count());
     let Some(root) = root else { return refuse("lies below no restore root") };
-    let below = target.strip_prefix(root).unwrap_or(target);
-    Ok((root.clone(), names(below)))
+    let below = names(target.strip_prefix(root).unwrap_or(target));
+    if below.first().is_some_and(|first| first == trial::FOLDER) {
+        return refuse("is where what trial restores make is noted down");
+    }
+    Ok((root.clone(), below))
 }
 
 fn names(path: &Path) -> Vec<OsString> {

@@ -22,6 +22,7 @@ use crate::{
     control::{Findings, Stop},
     repository::{attempt, error, session::Session},
     tree,
+    trial::Trial,
 };
 
 /// What becomes of one entry.
@@ -67,6 +68,7 @@ pub(super) struct Traverse<'a> {
     pub(super) repository: &'a IndexedRepository,
     pub(super) session: &'a Session,
     pub(super) existing: ExistingResourcePolicy,
+    pub(super) trial: Option<&'a Trial>,
 }
 
 /// A directory that is being gone through.
@@ -122,7 +124,26 @@ impl Traverse<'_> {
         names: &[OsString],
         visit: &mut dyn Visit,
     ) -> Result<Option<Arc<Place>>, Stop> {
-        let fail = |path: &Path, cause| Stop::Failed(error::io("restore to", path, cause));
+        let mut tries = 3;
+        loop {
+            match self.try_to_descend(mapped, names, visit) {
+                Ok(place) => return Ok(place),
+                // A directory on the way was just removed by whoever made it and needs it no more.
+                Err((_, cause)) if cause.kind() == io::ErrorKind::NotFound && visit.writes() && tries > 1 => {
+                    tries -= 1;
+                }
+                Err((path, cause)) => return Err(error::io("restore to", &path, cause).into()),
+            }
+        }
+    }
+
+    fn try_to_descend(
+        &self,
+        mapped: &Mapped,
+        names: &[OsString],
+        visit: &mut dyn Visit,
+    ) -> Result<Option<Arc<Place>>, (PathBuf, io::Error)> {
+        let fail = |path: &Path, cause| (path.to_owned(), cause);
         let trusted = &mapped.trusted;
         let opened = if visit.writes() { Place::make_trusted(trusted) } else { Place::trusted(trusted) };
         let mut place = match opened {
@@ -140,7 +161,7 @@ impl Traverse<'_> {
                     visit.free(place.free());
                     return Ok(None);
                 }
-                None => place.make(name, None).and_then(|made| open_to_us(&made).map(|()| made)),
+                None => place.make(name, None, self.trial).and_then(|made| open_to_us(&made).map(|()| made)),
                 Some(_) => place.enter(name, None),
             };
             place = Arc::new(next.map_err(|cause| fail(&path, cause))?);
@@ -266,14 +287,14 @@ impl Traverse<'_> {
             Verdict::Same => {
                 let finish = finish.filter(|_| self.existing == ExistingResourcePolicy::Update);
                 let place = parent.enter(name, finish)?;
-                place.sweep()?;
+                place.sweep(place::UNFINISHED)?;
                 Ok(place)
             }
             Verdict::Replace => {
                 parent.remove(name)?;
-                parent.make(name, finish)
+                parent.make(name, finish, self.trial)
             }
-            Verdict::Create | Verdict::Keep => parent.make(name, finish),
+            Verdict::Create | Verdict::Keep => parent.make(name, finish, self.trial),
         }
     }
 }

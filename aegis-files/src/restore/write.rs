@@ -20,6 +20,7 @@ use super::{
 use crate::{
     control::{Control, Stop},
     repository::{attempt, session::Session},
+    trial::Trial,
 };
 
 /// The smallest run of zeros that is left out as a hole; the block size of most file systems.
@@ -58,12 +59,18 @@ pub(crate) struct Writer<'a, S> {
     repository: &'a Repository<S>,
     session: &'a Session,
     operation: String,
+    trial: Option<&'a Trial>,
     number: AtomicU64,
 }
 
 impl<'a, S: IndexedFull> Writer<'a, S> {
-    pub(crate) fn new(repository: &'a Repository<S>, session: &'a Session, operation: String) -> Self {
-        Self { repository, session, operation, number: AtomicU64::new(0) }
+    pub(crate) fn new(
+        repository: &'a Repository<S>,
+        session: &'a Session,
+        operation: String,
+        trial: Option<&'a Trial>,
+    ) -> Self {
+        Self { repository, session, operation, trial, number: AtomicU64::new(0) }
     }
 
     /// Writes `node` at `name`, over what is there only with `replace`. Whole or not at all.
@@ -76,7 +83,7 @@ impl<'a, S: IndexedFull> Writer<'a, S> {
     ) -> Result<(), WriteError> {
         let temporary = unfinished(&self.operation, self.number.fetch_add(1, Ordering::Relaxed));
         let written =
-            self.make(place, &temporary, node).and_then(|()| Ok(place.put(&temporary, name, replace)?));
+            self.make(place, &temporary, node).and_then(|()| Ok(self.put(place, &temporary, name, replace)?));
         if written.is_err() {
             // Nothing half-made stays; what can't be removed is swept by the next restore.
             let _ = place.remove(&temporary);
@@ -95,9 +102,18 @@ impl<'a, S: IndexedFull> Writer<'a, S> {
         let temporary = unfinished(&self.operation, self.number.fetch_add(1, Ordering::Relaxed));
         let flags = rustix::fs::AtFlags::empty();
         rustix::fs::linkat(first.0.dir(), first.1, place.dir(), &temporary, flags)?;
-        place.put(&temporary, name, replace).inspect_err(|_| {
+        self.put(place, &temporary, name, replace).inspect_err(|_| {
             let _ = place.remove(&temporary);
         })
+    }
+
+    /// Puts what is finished in place; of a trial it is noted down first.
+    fn put(&self, place: &Place, finished: &OsStr, name: &OsStr, replace: bool) -> io::Result<()> {
+        if let Some(trial) = self.trial {
+            let stat = rustix::fs::statat(place.dir(), finished, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+            trial.note(place.path_of(name), &stat)?;
+        }
+        place.put(finished, name, replace)
     }
 
     fn make(&self, place: &Place, name: &OsStr, node: &Node) -> Result<(), WriteError> {

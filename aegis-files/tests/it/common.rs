@@ -20,8 +20,8 @@ use aegis_core::{
     },
     seams::{
         BackupDriver, BackupResult, BackupWork, Clock, DeleteWork, DriverError, InventoryItem,
-        InventoryRequest, ObjectStorage, Observation, Operation, Outcome, RestoreResult, RestoreWork,
-        VerifyResult, VerifyWork, Work, WorkResult,
+        InventoryRequest, ObjectStorage, Observation, Operation, Outcome, RestorePurpose, RestoreResult,
+        RestoreWork, VerifyResult, VerifyWork, Work, WorkResult,
     },
 };
 use aegis_files::{FileSet, FilesDriver, FilesDriverBuilder, PasswordSource};
@@ -122,7 +122,8 @@ impl Bench {
     }
 
     pub fn restore_work(&self, record: &RecordRef, options: RestoreOptions) -> RestoreWork {
-        RestoreWork { record: record.clone(), namespaces: record.namespaces.clone(), options }
+        let purpose = RestorePurpose::Recovery;
+        RestoreWork { record: record.clone(), namespaces: record.namespaces.clone(), options, purpose }
     }
 
     pub async fn restore(&self, record: &RecordRef, options: RestoreOptions) -> Outcome {

@@ -20,3 +20,4 @@ mod race;
 mod remote;
 mod restic;
 mod round_trip;
+mod trials;

@@ -4,12 +4,12 @@ use super::{Listing, Tenant};
 use crate::{
     engine::{
         EngineError,
-        decide::DrOrder,
+        decide::{Decider, DrOrder},
         runtime::{RETRIES, drills::DrRecords},
     },
     model::{
-        BackupRecord, ClusterName, DisplayName, DrTarget, DrTest, DrTestId, DrTestRule, Policy, PolicyId,
-        RecordChoice, RecordId, VerificationLevel, Versioned,
+        BackupRecord, ClusterName, DisplayName, DrKeep, DrTarget, DrTest, DrTestId, DrTestRule, Policy,
+        PolicyId, RecordChoice, RecordId, VerificationLevel, Versioned,
     },
     seams::DrTestQuery,
 };
@@ -37,22 +37,25 @@ pub struct NewDrTest {
     pub verify: Option<VerificationLevel>,
     /// Which of the engine's checks look at what was restored, by name, in this order.
     pub checks: Vec<DisplayName>,
+    /// What of it stays at the target.
+    pub keep: DrKeep,
 }
 
 impl NewDrTest {
-    /// A DR test that restores and measures, without further checks.
+    /// A DR test that restores, measures and cleans up, without further checks.
     #[must_use]
     pub const fn new(subject: DrSubject, target: DrTarget) -> Self {
-        Self { subject, target, verify: None, checks: Vec::new() }
+        Self { subject, target, verify: None, checks: Vec::new(), keep: DrKeep::Nothing }
     }
 }
 
 impl Tenant {
-    /// Runs a DR test: restores a record somewhere harmless, has it checked, measures. It has begun
-    /// when this answers; [`dr_test`](Self::dr_test) says how it is.
+    /// Runs a DR test: restores a record somewhere harmless, has it checked, measures, and has what
+    /// was restored removed. It has begun when this answers; [`dr_test`](Self::dr_test) says how it
+    /// is.
     ///
-    /// What was restored stays where it is afterwards, as [`DrTest::left_behind`] says: no driver
-    /// removes it.
+    /// What could not be removed, or was not to be, is named in [`DrTest::left_behind`], and why in
+    /// [`DrTest::clean_up`].
     ///
     /// # Errors
     /// `NotFound` (the policy or record); `InvalidInput` (a target that is in place or where
@@ -76,6 +79,7 @@ impl Tenant {
                 target_cluster: target_cluster.clone(),
                 verify: new.verify,
                 checks: new.checks.clone(),
+                keep: new.keep,
                 requested_by: self.principal.clone(),
                 timeout: self.core.options.dr_test_timeout,
             };
@@ -121,6 +125,23 @@ impl Tenant {
     /// `NotFound`.
     pub async fn dr_test(&self, id: DrTestId) -> Result<Versioned<DrTest>, EngineError> {
         self.find::<DrTest>(id).await
+    }
+
+    /// Asks a DR test to end: its restore is cancelled where the driver can, and waited for where it
+    /// can't; what it left is cleaned up; then the test ends as not run. Idempotent, and without
+    /// effect once what the test came to is known.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidTransition` if it has ended.
+    pub async fn cancel_dr_test(&self, id: DrTestId) -> Result<Versioned<DrTest>, EngineError> {
+        let test = self
+            .change::<DrTest>(id, |_, test, mut changeset| {
+                Decider::cancel_dr_test(&mut changeset, test)?;
+                Ok(changeset)
+            })
+            .await?;
+        self.core.wake(&test.target_cluster);
+        Ok(test)
     }
 
     /// DR tests that match, newest first; the scope of `query` is overridden by this tenant's.

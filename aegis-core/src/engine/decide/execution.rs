@@ -6,7 +6,9 @@ use crate::{
         BackupRecord, ClusterState, EventFacts, EventKind, ExecutionResult, ExecutionStepKind, Failure,
         PlanStepKind, RecordUse, RecoveryExecution, RecoveryPlan, RestoredBy, TransitionError, Versioned,
     },
-    seams::{Changeset, EndStatus, Observation, Operation, Outcome, RestoreWork, Work, WorkResult},
+    seams::{
+        Changeset, EndStatus, Observation, Operation, Outcome, RestorePurpose, RestoreWork, Work, WorkResult,
+    },
 };
 
 /// What to do with a recovery execution after it was observed.
@@ -190,6 +192,7 @@ pub(crate) fn operation_of(execution: &RecoveryExecution) -> Operation {
             record: execution.record.clone(),
             namespaces: execution.namespaces.clone(),
             options: execution.options.clone(),
+            purpose: RestorePurpose::Recovery,
         }),
     }
 }

@@ -22,7 +22,8 @@ use crate::{
 
 pub(crate) use deletion::{DeletionStep, operation_of as deletion_operation};
 pub(crate) use dr_test::{
-    DrOrder, DrPrepared, DrTestStep, DrTestSurroundings, dr_table, operation_of as dr_test_operation,
+    DrOrder, DrPrepared, DrTestStep, DrTestSurroundings, clean_up_of as dr_clean_up_operation, dr_table,
+    restore_of as dr_restore_operation,
 };
 pub(crate) use execution::{ExecutionStep, ExecutionSurroundings, operation_of as execution_operation};
 pub(crate) use exposure::{

@@ -175,7 +175,8 @@ fn verdict_of(outcome: &Outcome) -> Verdict {
             | WorkResult::Nothing
             | WorkResult::Backup(_)
             | WorkResult::Restore(_)
-            | WorkResult::Deleted,
+            | WorkResult::Deleted
+            | WorkResult::CleanUp(_),
             _,
         ) => Verdict {
             step: CheckStep::GiveUp,

@@ -1,12 +1,16 @@
 //! The embedder's checks that run for DR tests.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::{FutureExt, StreamExt, future, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{self, AbortHandle, Abortable, BoxFuture},
+    stream::FuturesUnordered,
+};
 
 use super::Core;
 use crate::{
@@ -21,13 +25,13 @@ type Ended = (DrTestId, Vec<DrFinding>);
 #[derive(Debug, Default)]
 pub(crate) struct RunningChecks {
     /// Never locked: it only lends a worker, which is shared between threads, what is not.
-    running: Mutex<FuturesUnordered<BoxFuture<'static, Ended>>>,
-    begun: HashSet<DrTestId>,
+    running: Mutex<FuturesUnordered<Abortable<BoxFuture<'static, Ended>>>>,
+    begun: HashMap<DrTestId, AbortHandle>,
     ended: HashMap<DrTestId, Vec<DrFinding>>,
 }
 
 impl RunningChecks {
-    fn running(&mut self) -> &mut FuturesUnordered<BoxFuture<'static, Ended>> {
+    fn running(&mut self) -> &mut FuturesUnordered<Abortable<BoxFuture<'static, Ended>>> {
         self.running.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -39,9 +43,11 @@ impl RunningChecks {
         restored: RestoredCopy,
     ) -> Option<Vec<DrFinding>> {
         let test = restored.test;
-        if self.begun.insert(test) {
+        if !self.begun.contains_key(&test) {
             let known = checks.iter().map(|name| (name.clone(), core.checks.get(name).cloned())).collect();
-            self.running().push(carry_out(known, restored).boxed());
+            let (carried_out, handle) = future::abortable(carry_out(known, restored).boxed());
+            self.running().push(carried_out);
+            self.begun.insert(test, handle);
         }
         while let Some(Some(ended)) = self.running().next().now_or_never() {
             self.note(ended);
@@ -52,9 +58,11 @@ impl RunningChecks {
         Some(findings)
     }
 
-    /// Forgets a test that is over.
+    /// Forgets a test whose checks nobody waits for any more; those that still run are dropped.
     pub(crate) fn forget(&mut self, test: DrTestId) {
-        self.begun.remove(&test);
+        if let Some(handle) = self.begun.remove(&test) {
+            handle.abort();
+        }
         self.ended.remove(&test);
     }
 
@@ -66,9 +74,8 @@ impl RunningChecks {
         }
     }
 
-    fn note(&mut self, (test, findings): Ended) {
-        // Those of a test that is over by now are nobody's.
-        if self.begun.contains(&test) {
+    fn note(&mut self, ended: Result<Ended, future::Aborted>) {
+        if let Ok((test, findings)) = ended {
             self.ended.insert(test, findings);
         }
     }

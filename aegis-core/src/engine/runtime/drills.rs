@@ -14,7 +14,10 @@ use crate::{
         DrTestId, EntityKey, ExistingResourcePolicy, NamespaceName, Policy, PolicyId, RecordChoice,
         RecordState, RestoreOptions, TenantId, Versioned,
     },
-    seams::{Capabilities, Changeset, Feature, PolicyQuery, RecordQuery, RestoreWork, Scope, StoreExt},
+    seams::{
+        Capabilities, Changeset, Feature, PolicyQuery, RecordQuery, RestorePurpose, RestoreWork, Scope,
+        StoreExt,
+    },
 };
 
 /// Whose records a DR test chooses from.
@@ -130,6 +133,7 @@ impl Core {
                 preserve_node_ports: false,
             },
             operation: decider.ids.mint(decider.now),
+            clean_up: decider.ids.mint(decider.now),
             name,
             phase: DrPhase::Restoring,
             record: reference,
@@ -186,6 +190,7 @@ impl Core {
             record: run.record.clone(),
             namespaces: run.namespaces.clone(),
             options: run.options.clone(),
+            purpose: RestorePurpose::Trial,
         };
         // A preview that fails proves nothing: the restore itself will say why.
         let Ok(preview) = driver.preview(tenant, &work).await else { return Ok(()) };

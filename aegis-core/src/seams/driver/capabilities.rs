@@ -25,6 +25,8 @@ machine_labels! {
         MapToPaths = "map_to_paths",
         /// A restore can overwrite what differs.
         UpdateExisting = "update_existing",
+        /// What a trial restore made can be removed again.
+        CleanUp = "clean_up",
         /// Volumes can be left out or included.
         Volumes = "volumes",
         /// Backups depend on one another, and deletion must respect it.

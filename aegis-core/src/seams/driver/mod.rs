@@ -13,9 +13,11 @@ use futures::stream::BoxStream;
 pub use capabilities::{Capabilities, Feature};
 pub use error::{DriverError, DriverErrorDetail};
 pub use observation::{
-    BackupResult, EndStatus, Observation, Outcome, RestoreResult, VerifyResult, WorkResult,
+    BackupResult, CleanUpResult, EndStatus, Observation, Outcome, RestoreResult, VerifyResult, WorkResult,
 };
-pub use work::{BackupWork, DeleteWork, Operation, RestoreWork, VerifyWork, Work, WorkKind};
+pub use work::{
+    BackupWork, CleanUpWork, DeleteWork, Operation, RestorePurpose, RestoreWork, VerifyWork, Work, WorkKind,
+};
 
 use crate::model::{
     ArtifactName, Bytes, ClusterName, NamespaceName, OperationId, RecordRef, StorageUri, TenantId, Timestamp,

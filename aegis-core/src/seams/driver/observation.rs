@@ -1,8 +1,8 @@
 //! What a driver says of an operation.
 
 use crate::model::{
-    BackupKind, Bytes, Encryption, IssueGroup, NamespaceName, Progress, ResourceCounts, Sizes, Timestamp,
-    VerificationLevel, machine_labels,
+    BackupKind, Bytes, Encryption, IssueGroup, NamespaceName, Progress, ResourceCounts, RestoreTarget, Sizes,
+    Timestamp, VerificationLevel, machine_labels,
 };
 use crate::seams::ErrorClass;
 
@@ -83,6 +83,8 @@ pub enum WorkResult {
     Verify(VerifyResult),
     /// The data is gone.
     Deleted,
+    /// What a trial restore made is gone, as far as it may go.
+    CleanUp(CleanUpResult),
 }
 
 /// A backup that was made.
@@ -117,6 +119,15 @@ pub struct RestoreResult {
     pub unchanged: u64,
     /// Bytes that were written.
     pub bytes: Bytes,
+}
+
+/// What a clean-up did. One that left something ended as [`EndStatus::PartiallyFailed`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CleanUpResult {
+    /// How many of what were removed, by this operation.
+    pub removed: ResourceCounts,
+    /// The targets at which something still lies that is not the driver's to remove.
+    pub left: Vec<RestoreTarget>,
 }
 
 /// What a check found. One that found a fault ended as [`EndStatus::Failed`].

@@ -35,6 +35,8 @@ pub enum Work {
     Verify(VerifyWork),
     /// Remove a record's data.
     Delete(DeleteWork),
+    /// Remove what a trial restore made.
+    CleanUp(CleanUpWork),
 }
 
 impl Work {
@@ -46,6 +48,7 @@ impl Work {
             Self::Restore(_) => WorkKind::Restore,
             Self::Verify(_) => WorkKind::Verify,
             Self::Delete(_) => WorkKind::Delete,
+            Self::CleanUp(_) => WorkKind::CleanUp,
         }
     }
 }
@@ -61,6 +64,8 @@ machine_labels! {
         Verify = "verify",
         /// Removing a record's data.
         Delete = "delete",
+        /// Removing what a trial restore made.
+        CleanUp = "clean_up",
     }
 }
 
@@ -92,6 +97,20 @@ pub struct RestoreWork {
     pub namespaces: Vec<NamespaceName>,
     /// What of them, where to and how.
     pub options: RestoreOptions,
+    /// Whether what it makes is to stay.
+    pub purpose: RestorePurpose,
+}
+
+machine_labels! {
+    /// What becomes of what a restore makes.
+    RestorePurpose {
+        /// It stays: nothing removes it.
+        Recovery = "recovery",
+        /// A [`CleanUpWork`] removes it later: a driver that declares
+        /// [`Feature::CleanUp`](super::Feature::CleanUp) notes down durably what it makes, before it
+        /// makes it.
+        Trial = "trial",
+    }
 }
 
 /// A check to carry out.
@@ -101,6 +120,28 @@ pub struct VerifyWork {
     pub record: RecordRef,
     /// How deep; the levels below are checked on the way.
     pub level: VerificationLevel,
+}
+
+/// The leavings of a trial restore, to remove.
+///
+/// # Contract for implementors
+/// - What the restore made is removed, and nothing else. What was at the target before, and what was
+///   put there or changed since, stays. No link out of the target is followed.
+/// - What the restore made is known by what the driver noted down then, never by its name or place. A
+///   restore that was no trial, or of which nothing is known though something lies at its target, is
+///   not cleaned up: refused with `InvalidInput`, or ended as failed.
+/// - If something stays at the target, it ends as [`PartiallyFailed`](super::EndStatus), with the
+///   targets in [`CleanUpResult::left`](super::CleanUpResult) and the reasons among the errors.
+/// - It goes on where another left off, whether that was cancelled, crashed or came to its end; so
+///   `Absent` is a good answer for one that died with its process. Of a restore that left nothing it
+///   completes.
+/// - While the restore still runs, `start` answers `Unavailable`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CleanUpWork {
+    /// The operation that restored.
+    pub restore: OperationId,
+    /// What it restored, and where to.
+    pub work: RestoreWork,
 }
 
 /// Data to remove.

@@ -1,6 +1,7 @@
 //! A driver in memory that does what a script says.
 
 mod browse;
+mod cleaning;
 mod mutant;
 mod mutation;
 mod refusal;

@@ -24,7 +24,7 @@ use crate::{
     seams::{
         BackupDriver, BackupWork, BrowsePage, BrowseRequest, Capabilities, DeleteWork, DriverError,
         EndStatus, ErrorClass, Feature, InventoryPage, InventoryRequest, Observation, Operation, Outcome,
-        RestorePreview, RestoreWork, VerifyResult, Work, WorkKind, WorkResult,
+        RestorePreview, RestorePurpose, RestoreWork, VerifyResult, Work, WorkKind, WorkResult,
     },
 };
 
@@ -144,6 +144,12 @@ impl MutantDriver {
                     return Err(DriverError::not_found("it was deleted already"));
                 }
             }
+            Work::CleanUp(work) => {
+                self.lack(Feature::CleanUp)?;
+                if self.is(M::ForgetsTrials) && self.is_restarted {
+                    work.restore = operation.id;
+                }
+            }
             Work::Verify(_) => {}
         }
         Ok(operation)
@@ -173,6 +179,7 @@ impl MutantDriver {
             M::FailsInPart if options.existing == ExistingResourcePolicy::Fail => {
                 options.existing = ExistingResourcePolicy::None;
             }
+            M::CleansRecoveries => work.purpose = RestorePurpose::Trial,
             M::IgnoresPaths => options.paths.clear(),
             M::RestoresTheNewest => {
                 if let Some(newest) = self.memory().backups.last() {
@@ -232,6 +239,7 @@ impl MutantDriver {
             }
             M::RestoresNothing if operation.work.kind() == WorkKind::Restore => Ok(()),
             M::DeletesNothing if operation.work.kind() == WorkKind::Delete => Ok(()),
+            M::CleansNothing if operation.work.kind() == WorkKind::CleanUp => Ok(()),
             M::DeletesEverything => {
                 self.inner.start(operation).await?;
                 if let Work::Delete(work) = &operation.work {
@@ -277,6 +285,9 @@ impl MutantDriver {
             (M::DeletesNothing, _) if kind == WorkKind::Delete => {
                 Some(ended(operation, EndStatus::Completed, WorkResult::Deleted))
             }
+            (M::CleansNothing, _) if kind == WorkKind::CleanUp => {
+                Some(ended(operation, EndStatus::Completed, WorkResult::CleanUp(Default::default())))
+            }
             (M::CancelKeepsBackup | M::CancelRewritesEnd, _) if was_cancelled => {
                 Some(ended(operation, EndStatus::Cancelled, WorkResult::Nothing))
             }
@@ -295,6 +306,10 @@ impl MutantDriver {
             (M::HandlesAreEmpty, WorkResult::Backup(result)) => result.handle.clear(),
             (M::SizesAreZero, WorkResult::Backup(result)) => result.sizes.logical = Some(Bytes(0)),
             (M::HidesDifferences, WorkResult::Restore(_)) => outcome.status = EndStatus::Completed,
+            (M::HidesLeavings, WorkResult::CleanUp(result)) => {
+                result.left.clear();
+                outcome.status = EndStatus::Completed;
+            }
             (M::VerifyFails, WorkResult::Verify(result)) => {
                 let Work::Verify(work) = &operation.work else { return };
                 *result = VerifyResult { passed: None, failed: Some(work.level), ..result.clone() };

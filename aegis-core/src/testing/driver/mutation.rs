@@ -65,6 +65,16 @@ pub enum DriverMutation {
     PreviewRestores,
     /// Previews tell nothing.
     PreviewIsBlind,
+    /// Clean-ups complete and do nothing.
+    CleansNothing,
+    /// Clean-ups take whatever lies at their targets. For drivers that are scripted so.
+    CleansEverything,
+    /// Clean-ups say that they completed where they left something.
+    HidesLeavings,
+    /// A restart loses what trial restores made.
+    ForgetsTrials,
+    /// What was restored to stay can be cleaned up.
+    CleansRecoveries,
     /// Verifications always fail.
     VerifyFails,
     /// Verifications always pass.

@@ -40,7 +40,7 @@ pub(super) fn require_cancel(capabilities: &Capabilities, kind: WorkKind) -> Res
     match kind {
         WorkKind::Backup => require(capabilities, Feature::CancelBackup),
         WorkKind::Restore => require(capabilities, Feature::CancelRestore),
-        WorkKind::Verify | WorkKind::Delete => Err(DriverError::unsupported(format!(
+        WorkKind::Verify | WorkKind::Delete | WorkKind::CleanUp => Err(DriverError::unsupported(format!(
             "the {} driver can't cancel work of the kind `{kind}`",
             capabilities.driver
         ))),
@@ -54,6 +54,7 @@ pub(super) fn check(world: &World, capabilities: &Capabilities, work: &Work) -> 
         Work::Restore(restore) => check_restore(world, capabilities, restore),
         Work::Verify(verify) => check_verify(capabilities, verify),
         Work::Delete(delete) => check_delete(world, delete),
+        Work::CleanUp(_) => require(capabilities, Feature::CleanUp),
     }
 }
 

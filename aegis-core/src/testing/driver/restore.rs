@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     refusal::{unknown_namespace, unknown_record},
-    world::{World, length},
+    world::{Trial, World, length},
 };
 use crate::{
     model::{
@@ -44,6 +44,8 @@ pub(super) struct Restored {
     pub(super) result: RestoreResult,
     /// Entries that differ and were left.
     pub(super) differing: Vec<String>,
+    /// What was made.
+    pub(super) made: Trial,
 }
 
 impl RestorePlan {
@@ -127,7 +129,8 @@ impl RestorePlan {
 
     /// Writes what is to be written.
     pub(super) fn carry_out(self, world: &mut World) -> Restored {
-        let mut restored = Restored { result: RestoreResult::default(), differing: Vec::new() };
+        let mut restored =
+            Restored { result: RestoreResult::default(), differing: Vec::new(), made: Trial::default() };
         let actions: Vec<PreviewAction> = self.steps.iter().map(|step| self.action(step)).collect();
         let mut written = 0;
         for (step, action) in self.steps.into_iter().zip(actions) {
@@ -138,7 +141,12 @@ impl RestorePlan {
                 (PreviewAction::Create | PreviewAction::Overwrite, _) => {
                     written += 1;
                     restored.result.bytes.0 += length(&step.bytes);
-                    world.files_at_mut(&step.target).insert(step.path, step.bytes);
+                    if world.files_at(&step.target).is_none() {
+                        restored.made.targets.push(step.target.clone());
+                    }
+                    let files = world.files_at_mut(&step.target);
+                    files.insert(step.path.clone(), step.bytes.clone());
+                    restored.made.entries.push((step.target, step.path, step.bytes));
                 }
             }
         }
@@ -153,7 +161,7 @@ impl RestorePlan {
 }
 
 /// Where a namespace goes: where it is mapped to, else where it came from.
-fn target_of(name: &NamespaceName, options: &RestoreOptions) -> RestoreTarget {
+pub(super) fn target_of(name: &NamespaceName, options: &RestoreOptions) -> RestoreTarget {
     options.mapping.get(name).cloned().unwrap_or_else(|| RestoreTarget::Namespace(name.clone()))
 }
 

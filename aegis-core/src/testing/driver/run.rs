@@ -3,18 +3,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    cleaning::clean_up,
     restore::{RestorePlan, Restored},
     script::{Ending, Script},
     world::{Artifact, Files, World, added, checksum, count, size},
 };
 use crate::{
     model::{
-        BackupKind, Bytes as ByteCount, ExistingResourcePolicy, IssueGroup, NamespaceName, Progress,
-        ResourceCounts, Sizes, Timestamp, VerificationLevel,
+        BackupKind, Bytes as ByteCount, ExistingResourcePolicy, IssueGroup, NamespaceName, OperationId,
+        Progress, ResourceCounts, Sizes, Timestamp, VerificationLevel,
     },
     seams::{
-        BackupResult, BackupWork, EndStatus, Monotonic, Observation, Operation, Outcome, RestoreResult,
-        RestoreWork, VerifyResult, VerifyWork, Work, WorkResult,
+        BackupResult, BackupWork, EndStatus, Monotonic, Observation, Operation, Outcome, RestorePurpose,
+        RestoreResult, RestoreWork, VerifyResult, VerifyWork, Work, WorkResult,
     },
 };
 
@@ -75,7 +76,7 @@ impl Run {
     ) -> Self {
         let captured = match &operation.work {
             Work::Backup(work) => capture(world, work),
-            Work::Restore(_) | Work::Verify(_) | Work::Delete(_) => BTreeMap::new(),
+            Work::Restore(_) | Work::Verify(_) | Work::Delete(_) | Work::CleanUp(_) => BTreeMap::new(),
         };
         Self {
             operation: operation.clone(),
@@ -150,6 +151,10 @@ impl Run {
                 }
                 self.end(EndStatus::Completed, at, Vec::new(), WorkResult::Deleted);
             }
+            Work::CleanUp(work) => {
+                let (status, errors, result) = clean_up(world, &work, ending);
+                self.end(status, at, errors, result);
+            }
         }
     }
 
@@ -216,7 +221,7 @@ impl Run {
         let failed = |cause: String| (EndStatus::Failed, vec![IssueGroup::once(cause)], WorkResult::Nothing);
         let fault = world.artifact(&work.record).and_then(Artifact::fault);
         let (status, errors, result) = match (RestorePlan::new(world, work), fault) {
-            (Ok(plan), None) => carry_out_restore(plan, world, work, ending),
+            (Ok(plan), None) => carry_out_restore(self.operation.id, plan, world, work, ending),
             (Ok(_), Some(level)) => failed(format!("the backup is damaged: it fails level {level}")),
             (Err(error), _) => failed(error.to_string()),
         };
@@ -282,7 +287,7 @@ impl Run {
             Work::Backup(_) => size(&self.captured),
             Work::Restore(work) => RestorePlan::new(world, work).map_or(0, |plan| plan.size().0),
             Work::Verify(work) => world.artifact(&work.record).map_or(0, |artifact| artifact.claimed),
-            Work::Delete(_) => 0,
+            Work::Delete(_) | Work::CleanUp(_) => 0,
         };
         let ran = now.monotonic.since(self.runs_from());
         let done = u128::from(total) * ran.as_micros().min(self.takes.as_micros());
@@ -299,7 +304,7 @@ impl Run {
 }
 
 /// Whether what an ending says has happened has happened.
-const fn has_effect(ending: &Ending) -> bool {
+pub(super) const fn has_effect(ending: &Ending) -> bool {
     !matches!(ending, Ending::CompleteEmpty | Ending::CompleteWithoutEffect)
 }
 
@@ -321,6 +326,7 @@ const fn kind_made(wanted: BackupKind, has_base: bool) -> BackupKind {
 }
 
 fn carry_out_restore(
+    operation: OperationId,
     plan: RestorePlan,
     world: &mut World,
     work: &RestoreWork,
@@ -337,7 +343,10 @@ fn carry_out_restore(
     } else {
         plan
     };
-    let Restored { result, differing } = plan.carry_out(world);
+    let Restored { result, differing, made } = plan.carry_out(world);
+    if work.purpose == RestorePurpose::Trial {
+        world.trials.insert(operation, made);
+    }
     let mut status = if errors.is_empty() { EndStatus::Completed } else { EndStatus::PartiallyFailed };
     if !differing.is_empty() {
         let fails = work.options.existing == ExistingResourcePolicy::Fail;

@@ -46,6 +46,7 @@ pub(super) enum Ending {
     CompleteEmpty,
     CompleteWithoutEffect,
     Defer(Timestamp),
+    Overreach,
 }
 
 /// How `cancel` is answered.
@@ -111,6 +112,11 @@ impl Script {
     /// A deletion that must wait until `until`, by the wall clock.
     pub fn deferred_until(until: Timestamp) -> Self {
         Self::ending(Ending::Defer(until))
+    }
+
+    /// A clean-up that takes everything at its targets and says that it completed.
+    pub fn overreaching() -> Self {
+        Self::ending(Ending::Overreach)
     }
 
     /// It runs so long, whatever its kind takes.

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     model::{OperationId, StorageUri, Timestamp},
-    seams::{Capabilities, DriverError, Feature, Monotonic, Observation, Operation, WorkKind},
+    seams::{
+        Capabilities, DriverError, Feature, Monotonic, Observation, Operation, RestorePurpose, RestoreWork,
+        Work, WorkKind,
+    },
 };
 
 /// What was asked of an operation, and how often it took effect.
@@ -88,6 +91,11 @@ impl State {
             return Ok(());
         }
         check(&self.world, capabilities, &operation.work)?;
+        if let Work::CleanUp(work) = &operation.work
+            && self.runs.get(&work.restore).is_some_and(Run::is_running)
+        {
+            return Err(DriverError::unavailable("the restore to clean up after still runs"));
+        }
         if self.world.artifacts.contains_key(operation.name.as_str())
             && operation.work.kind() == WorkKind::Backup
         {
@@ -115,6 +123,9 @@ impl State {
         let usual = self.durations.get(&operation.work.kind()).copied();
         let usual = usual.unwrap_or(ScriptedDriver::USUAL_DURATION);
         let setting = Setting { usual, lock: self.lock, chains };
+        if let Work::Restore(RestoreWork { purpose: RestorePurpose::Trial, .. }) = &operation.work {
+            self.world.trials.entry(operation.id).or_default();
+        }
         let run = Run::begin(operation, script, setting, &self.world, now);
         self.runs.insert(operation.id, run);
         self.effects.entry(operation.id).or_default().begun += 1;

@@ -24,6 +24,16 @@ pub(super) struct World {
     pub(super) restore_roots: Vec<String>,
     /// By handle.
     pub(super) artifacts: BTreeMap<String, Artifact>,
+    /// What trial restores made, by the operation that restored.
+    pub(super) trials: BTreeMap<OperationId, Trial>,
+}
+
+/// What a trial restore made, as far as it was not removed.
+#[derive(Debug, Default)]
+pub(super) struct Trial {
+    pub(super) entries: Vec<(RestoreTarget, String, Bytes)>,
+    /// The targets that were not there before.
+    pub(super) targets: Vec<RestoreTarget>,
 }
 
 /// One backup that lies in storage.
@@ -61,6 +71,14 @@ impl World {
         match target {
             RestoreTarget::Namespace(name) => self.namespaces.entry(name.clone()).or_default(),
             RestoreTarget::Path(path) => self.folders.entry(path.clone()).or_default(),
+        }
+    }
+
+    /// Takes a target away.
+    pub(super) fn remove_target(&mut self, target: &RestoreTarget) {
+        match target {
+            RestoreTarget::Namespace(name) => drop(self.namespaces.remove(name)),
+            RestoreTarget::Path(path) => drop(self.folders.remove(path)),
         }
     }
 

@@ -13,8 +13,8 @@ use crate::{
         RestoredBy, Versioned,
     },
     seams::{
-        Changeset, Conflict, ExecutionQuery, Feature, ProgressReport, RestorePreview, RestoreWork, Scope,
-        StoreExt, Window,
+        Changeset, Conflict, ExecutionQuery, Feature, ProgressReport, RestorePreview, RestorePurpose,
+        RestoreWork, Scope, StoreExt, Window,
     },
 };
 
@@ -91,6 +91,7 @@ impl Tenant {
             record: resolved.reference,
             namespaces: resolved.namespaces,
             options: plan.options.clone(),
+            purpose: RestorePurpose::Recovery,
         };
         let mut preview = served.driver.preview(&self.tenant, &work).await?;
         if !restorable {

@@ -4,7 +4,10 @@ use super::{StartError, failure_of, start_error};
 use crate::{
     engine::{
         EngineError,
-        decide::{Decider, DrOrder, DrTestStep, DrTestSurroundings, dr_table, dr_test_operation},
+        decide::{
+            Decider, DrOrder, DrTestStep, DrTestSurroundings, dr_clean_up_operation, dr_restore_operation,
+            dr_table,
+        },
         runtime::{Outcome, Worker, drills::DrRecords, worker::Interrupted},
     },
     model::{
@@ -12,7 +15,10 @@ use crate::{
         Principal, Timestamp, Verification, Versioned,
     },
     rules::{Activity, Standing, settle},
-    seams::{Changeset, DrTestQuery, ErrorClass, Operation, RestoredCopy, Scope, StoreExt, Window, report},
+    seams::{
+        Changeset, DrTestQuery, ErrorClass, Feature, Operation, RestoredCopy, Scope, StoreExt, Window,
+        WorkKind, report,
+    },
 };
 
 /// What is read along with a DR test.
@@ -21,6 +27,7 @@ struct Around {
     record: Option<Versioned<BackupRecord>>,
     cluster: Option<Versioned<ClusterState>>,
     verification_timeout: std::time::Duration,
+    lacks_clean_up: Option<&'static str>,
 }
 
 impl Around {
@@ -29,6 +36,7 @@ impl Around {
             record: self.record.as_ref(),
             cluster: self.cluster.as_ref(),
             verification_timeout: self.verification_timeout,
+            lacks_clean_up: self.lacks_clean_up,
         }
     }
 }
@@ -92,6 +100,7 @@ impl Worker {
             target_cluster: rule.target.cluster.clone().unwrap_or_else(|| policy.cluster.clone()),
             verify: rule.verify,
             checks: rule.checks.clone(),
+            keep: rule.keep,
             requested_by: Principal::engine(),
             timeout: core.options.dr_test_timeout,
         };
@@ -129,7 +138,14 @@ impl Worker {
 
     async fn follow_dr_test(&mut self, test: &Versioned<DrTest>, run: &DrRun) -> Result<(), Interrupted> {
         self.polling = true;
-        let operation = dr_test_operation(test, run);
+        let operation = match run.phase {
+            DrPhase::CleaningUp(since) => dr_clean_up_operation(test, run, since),
+            DrPhase::Restoring
+            | DrPhase::Verifying(_)
+            | DrPhase::Checking
+            | DrPhase::Stopping
+            | DrPhase::Over => dr_restore_operation(test, run),
+        };
         let around = self.around_dr_test(test, run).await?;
         let step = match run.phase {
             DrPhase::Restoring => {
@@ -143,6 +159,14 @@ impl Worker {
             DrPhase::Checking => {
                 let findings = self.checks.findings(&self.core, &test.checks, restored(test, run));
                 self.decider().observe_dr_checks(test, around.as_ref(), findings)?
+            }
+            DrPhase::Stopping => {
+                let Some(observation) = self.observe(&operation).await? else { return Ok(()) };
+                self.decider().observe_dr_stop(test, around.as_ref(), &observation)?
+            }
+            DrPhase::CleaningUp(since) => {
+                let Some(observation) = self.observe(&operation).await? else { return Ok(()) };
+                self.decider().observe_dr_clean_up(test, around.as_ref(), since, observation)?
             }
             DrPhase::Over => return Ok(()),
         };
@@ -158,16 +182,19 @@ impl Worker {
     ) -> Result<(), Interrupted> {
         match step {
             DrTestStep::Wait | DrTestStep::Check => {}
-            DrTestStep::Start => self.start_dr_restore(test, around, operation).await?,
-            DrTestStep::CommitAndCancel(mut changeset) => {
-                self.core.note_exposure(&mut changeset).await?;
-                self.commit(changeset).await?;
-                self.cancel(operation).await;
+            DrTestStep::Start => self.start_dr_work(test, around, operation).await?,
+            DrTestStep::Cancel => {
+                let served = self.served();
+                if served.is_some_and(|served| served.driver.capabilities().has(Feature::CancelRestore)) {
+                    self.cancel(operation).await;
+                }
             }
             DrTestStep::Commit(mut changeset) => {
                 self.core.note_exposure(&mut changeset).await?;
                 if let Outcome::Applied = self.commit(changeset).await? {
                     self.checks.forget(test.id);
+                    // The next phase has something to start or to look at.
+                    self.again = true;
                     // Its verification may be another cluster's to carry out.
                     if let Some(record) = &around.record {
                         self.core.wake(&record.cluster);
@@ -178,7 +205,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn start_dr_restore(
+    async fn start_dr_work(
         &mut self,
         test: &Versioned<DrTest>,
         around: &Around,
@@ -187,13 +214,18 @@ impl Worker {
         let Err(error) = self.start(operation).await? else { return Ok(()) };
         if start_error(&error) == StartError::Observe {
             let error = report(&error).to_string();
-            tracing::warn!(test = %test.id, %error, "the restore of a DR test was not started yet");
+            let kind = operation.work.kind();
+            tracing::warn!(test = %test.id, %kind, %error, "work of a DR test was not started yet");
             return Ok(());
         }
         let record_is_gone = error.class() == ErrorClass::NotFound;
         let reason = failure_of(&error).message;
-        let mut changeset =
-            self.decider().refuse_dr_restore(test, around.as_ref(), reason, record_is_gone)?;
+        let decider = self.decider();
+        let mut changeset = if operation.work.kind() == WorkKind::CleanUp {
+            decider.fail_dr_clean_up(test, around.as_ref(), reason)?
+        } else {
+            decider.refuse_dr_restore(test, around.as_ref(), reason, record_is_gone)?
+        };
         self.core.note_exposure(&mut changeset).await?;
         self.commit(changeset).await?;
         Ok(())
@@ -201,10 +233,12 @@ impl Worker {
 
     async fn around_dr_test(&self, test: &DrTest, run: &DrRun) -> Result<Around, Interrupted> {
         let everyone = Scope::Everyone;
+        let capabilities = self.served().map(|served| served.driver.capabilities());
         Ok(Around {
             record: self.core.store.find(&everyone, run.record.id).await?,
             cluster: self.core.store.find(&everyone, test.target_cluster.clone()).await?,
             verification_timeout: self.core.options.verification_timeout,
+            lacks_clean_up: capabilities.filter(|can| !can.has(Feature::CleanUp)).map(|can| can.driver),
         })
     }
 }

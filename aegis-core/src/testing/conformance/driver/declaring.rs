@@ -98,6 +98,13 @@ async fn ask_for(session: &Session, feature: Feature) -> Option<Result<(), Drive
         Feature::UpdateExisting => {
             driver.start(&with(&|options| options.existing = ExistingResourcePolicy::Update)).await
         }
+        Feature::CleanUp => {
+            let trial = session.trial(&record, &session.elsewhere());
+            if session.has(feature) {
+                session.complete(&trial).await;
+            }
+            driver.start(&session.clean_up(&trial)).await
+        }
         Feature::Volumes | Feature::Chains | Feature::PointInTime => return None,
     })
 }

@@ -2,6 +2,7 @@
 
 mod backing_up;
 mod cancelling;
+mod cleaning;
 mod declaring;
 mod deleting;
 mod listing;
@@ -20,6 +21,11 @@ pub use backing_up::{
 pub use cancelling::{
     a_cancelled_backup_leaves_nothing_that_counts, a_cancelled_restore_ends,
     cancelling_what_has_ended_changes_nothing, cancelling_what_was_never_started_is_harmless,
+};
+pub use cleaning::{
+    a_clean_up_done_again_takes_nothing, a_clean_up_leaves_what_others_put_there,
+    a_clean_up_removes_what_its_trial_made, another_process_cleans_up,
+    what_was_restored_to_stay_is_never_removed,
 };
 pub use declaring::{
     declared_features_are_answered, every_declared_kind_makes_a_backup, undeclared_features_are_unsupported,
@@ -161,6 +167,11 @@ macro_rules! for_each_driver_behaviour {
             a_restore_takes_effect_once
             a_preview_changes_nothing
             a_preview_tells_what_would_happen
+            a_clean_up_removes_what_its_trial_made
+            a_clean_up_leaves_what_others_put_there
+            a_clean_up_done_again_takes_nothing
+            another_process_cleans_up
+            what_was_restored_to_stay_is_never_removed
             a_good_backup_passes_every_declared_level
             a_damaged_backup_fails
             a_deleted_backup_is_gone_and_may_be_deleted_again

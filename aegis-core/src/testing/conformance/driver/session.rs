@@ -19,9 +19,10 @@ use crate::{
         RecordId, RecordRef, RestoreOptions, RestoreTarget, VerificationLevel,
     },
     seams::{
-        BackupDriver, BackupResult, BackupWork, BrowseEntry, BrowseRequest, Capabilities, DeleteWork,
-        DriverError, EndStatus, ErrorClass, Feature, InventoryItem, InventoryRequest, Observation, Operation,
-        Outcome, RestoreWork, VerifyWork, Work, WorkKind, WorkResult, report,
+        BackupDriver, BackupResult, BackupWork, BrowseEntry, BrowseRequest, Capabilities, CleanUpWork,
+        DeleteWork, DriverError, EndStatus, ErrorClass, Feature, InventoryItem, InventoryRequest,
+        Observation, Operation, Outcome, RestorePurpose, RestoreWork, VerifyWork, Work, WorkKind, WorkResult,
+        report,
     },
 };
 
@@ -135,7 +136,28 @@ impl Session {
     }
 
     pub(super) fn restore_work(&self, record: &RecordRef, options: RestoreOptions) -> RestoreWork {
-        RestoreWork { record: record.clone(), namespaces: vec![self.namespace()], options }
+        let purpose = RestorePurpose::Recovery;
+        RestoreWork { record: record.clone(), namespaces: vec![self.namespace()], options, purpose }
+    }
+
+    /// Where a trial restores to: a folder if the driver restores to any, else the second namespace.
+    pub(super) fn elsewhere(&self) -> RestoreTarget {
+        let folder = self.bench.restore_folder().filter(|_| self.has(Feature::MapToPaths));
+        folder.map_or_else(|| RestoreTarget::Namespace(self.second()), RestoreTarget::Path)
+    }
+
+    /// A restore to elsewhere whose result is to be removed again.
+    pub(super) fn trial(&self, record: &RecordRef, target: &RestoreTarget) -> Operation {
+        let mut options = in_place(ExistingResourcePolicy::Fail);
+        options.mapping.insert(self.namespace(), target.clone());
+        let work = RestoreWork { purpose: RestorePurpose::Trial, ..self.restore_work(record, options) };
+        self.operation(Work::Restore(work))
+    }
+
+    /// The removal of what `restore` made.
+    pub(super) fn clean_up(&self, restore: &Operation) -> Operation {
+        let Work::Restore(work) = &restore.work else { panic!("only a restore is cleaned up after") };
+        self.operation(Work::CleanUp(CleanUpWork { restore: restore.id, work: work.clone() }))
     }
 
     pub(super) fn verify(&self, record: &RecordRef, level: VerificationLevel) -> Operation {
@@ -304,10 +326,16 @@ fn checked(operation: &Operation, outcome: Box<Outcome>) -> Box<Outcome> {
         (WorkKind::Backup, WorkResult::Backup(_))
         | (WorkKind::Restore, WorkResult::Restore(_))
         | (WorkKind::Verify, WorkResult::Verify(_))
-        | (WorkKind::Delete, WorkResult::Deleted) => true,
-        (_, WorkResult::Backup(_) | WorkResult::Restore(_) | WorkResult::Verify(_) | WorkResult::Deleted) => {
-            false
-        }
+        | (WorkKind::Delete, WorkResult::Deleted)
+        | (WorkKind::CleanUp, WorkResult::CleanUp(_)) => true,
+        (
+            _,
+            WorkResult::Backup(_)
+            | WorkResult::Restore(_)
+            | WorkResult::Verify(_)
+            | WorkResult::Deleted
+            | WorkResult::CleanUp(_),
+        ) => false,
     };
     assert!(fits, "the result fits the work: {outcome:?}");
     outcome
