@@ -50,6 +50,9 @@ struct Sentence {
     days: Vec<u32>,
     months: Vec<u32>,
     weekdays: Vec<u32>,
+    /// Whether days of the month, and weekdays, are to be said; neither where every day is meant.
+    by_day: bool,
+    by_weekday: bool,
     fields: CronFields,
     zone: ZoneName,
 }
@@ -57,7 +60,17 @@ struct Sentence {
 impl Sentence {
     fn new(fields: &CronFields, zone: ZoneName) -> Self {
         let named = |bits: u64| (0..60).filter(|n| bits >> n & 1 == 1).collect();
+        let (by_day, by_weekday) = (fields.days_restricted, fields.weekdays_restricted);
+        let (all_days, all_weekdays) = (fields.days.count_ones() == 31, fields.weekdays.count_ones() == 7);
+        // With both restricted a day need match only one.
+        let every_day = if by_day && by_weekday {
+            all_days || all_weekdays
+        } else {
+            (all_days || !by_day) && (all_weekdays || !by_weekday)
+        };
         Self {
+            by_day: by_day && !every_day,
+            by_weekday: by_weekday && !every_day,
             minutes: named(fields.minutes),
             hours: named(fields.hours.into()),
             days: named(fields.days.into()),
@@ -76,7 +89,8 @@ impl Sentence {
             };
         }
         let (times, days, months) = (self.times(), self.days_before_a_time(), self.months_after_a_time());
-        format!("{days} {times} {}{months}{}", self.zone, self.where_it_exists())
+        let exists = if self.by_weekday { "" } else { self.where_it_exists() };
+        format!("{days} {times} {}{months}{exists}", self.zone)
     }
 
     /// "Every 15 minutes", "Every 6 hours at :30": what runs around the clock evenly.
@@ -86,7 +100,8 @@ impl Sentence {
         }
         let at = match self.minutes.as_slice() {
             [0] => String::new(),
-            minutes => format!(" at {}", list(minutes.iter().map(|minute| format!(":{minute:02}")))),
+            _ if self.listed_minutes() => format!(" {}", self.pace()),
+            _ => format!(", {}", self.pace()),
         };
         if self.hours.len() < 24 {
             let hours = even_step(&self.hours, 24)?;
@@ -114,22 +129,35 @@ impl Sentence {
             let pace = if step == 1 { "hour".to_owned() } else { format!("{step} hours") };
             return format!("every {pace} from {first:02}:{minute:02} to {last:02}:{minute:02}");
         }
-        let pace = match even_step(&self.minutes, 60) {
-            Some(1) => "every minute".to_owned(),
-            Some(step) => format!("every {step} minutes"),
-            None => format!("at {}", list(self.minutes.iter().map(|minute| format!(":{minute:02}")))),
-        };
+        let pace = self.pace();
         let hours = if self.hours.len() == 1 { "hour" } else { "hours" };
         format!("{pace} in {hours} {}", ranges(&self.hours, |hour| format!("{hour:02}")))
     }
 
+    /// "at :05 and :35", "every 15 minutes", "every 2 minutes from :01 to :59".
+    fn pace(&self) -> String {
+        let every = |step: u32| if step == 1 { "minute".to_owned() } else { format!("{step} minutes") };
+        if let Some(step) = even_step(&self.minutes, 60) {
+            return format!("every {}", every(step));
+        }
+        match (steady_step(&self.minutes), self.minutes.as_slice()) {
+            (Some(step), [first, .., last]) if !self.listed_minutes() => {
+                format!("every {} from :{first:02} to :{last:02}", every(step))
+            }
+            (_, minutes) => format!("at {}", list(minutes.iter().map(|minute| format!(":{minute:02}")))),
+        }
+    }
+
+    /// Whether the minutes are listed one by one.
+    fn listed_minutes(&self) -> bool {
+        self.fields.minutes.count_ones() <= LISTED_TIMES || steady_step(&self.minutes).is_none()
+    }
+
     fn days_before_a_time(&self) -> String {
-        match (self.fields.days_restricted, self.fields.weekdays_restricted) {
+        match (self.by_day, self.by_weekday) {
             (false, false) => "Daily".to_owned(),
             (false, true) => self.weekdays(),
-            (true, true) => {
-                format!("On {} of {} and on {}", self.days(), self.months(), in_text(&self.weekdays()))
-            }
+            (true, true) => self.either_day("On"),
             (true, false) => match (self.days.as_slice(), self.months.as_slice()) {
                 ([day], [month]) => format!("Yearly on {day} {}", month_name(*month)),
                 (_, months) if months.len() == 12 => format!("Monthly on {}", self.days()),
@@ -141,20 +169,28 @@ impl Sentence {
     /// "on weekdays in July"; none if every day is meant.
     fn days_after_a_rhythm(&self) -> Option<String> {
         let months = self.months_after_a_time();
-        match (self.fields.days_restricted, self.fields.weekdays_restricted) {
+        match (self.by_day, self.by_weekday) {
             (false, false) if months.is_empty() => None,
             (false, false) => Some(months.trim_start().to_owned()),
             (false, true) => Some(format!("on {}{months}", in_text(&self.weekdays()))),
-            (true, false) => Some(format!("on {} of {}", self.days(), self.months())),
-            (true, true) => {
-                Some(format!("on {} of {} and on {}", self.days(), self.months(), in_text(&self.weekdays())))
+            (true, false) => {
+                Some(format!("on {} of {}{}", self.days(), self.months(), self.where_it_exists()))
             }
+            (true, true) => Some(format!("{}{months}", self.either_day("on"))),
         }
+    }
+
+    /// "On day 1 of each month and on Mondays".
+    fn either_day(&self, on: &str) -> String {
+        let exists = self.where_it_exists();
+        let comma = if exists.is_empty() { "" } else { "," };
+        let (days, months, weekdays) = (self.days(), self.months(), in_text(&self.weekdays()));
+        format!("{on} {days} of {months}{exists}{comma} and on {weekdays}")
     }
 
     /// " in January and July", where the days have not said so already.
     fn months_after_a_time(&self) -> String {
-        match (self.months.len(), self.fields.days_restricted, self.fields.weekdays_restricted) {
+        match (self.months.len(), self.by_day, self.by_weekday) {
             (12, _, _) | (_, true, false) => String::new(),
             (_, true, true) | (_, false, _) => format!(" in {}", self.months()),
         }
@@ -189,7 +225,7 @@ impl Sentence {
     /// ", in months that have it": said where a month that is meant lacks a day that is meant.
     fn where_it_exists(&self) -> &'static str {
         let last = self.days.last().copied().unwrap_or(1);
-        if !self.fields.days_restricted || !self.fields.some_month_lacks(last) {
+        if !self.by_day || !self.fields.some_month_lacks(last) {
             return "";
         }
         match (self.days.len(), self.months.as_slice()) {
@@ -311,6 +347,15 @@ mod tests {
             ("0 * 1 * *", "Every hour on day 1 of each month (UTC)"),
             ("0 */2 * * SUN", "Every 2 hours on Sundays (UTC)"),
             ("*/10 * * 12 *", "Every 10 minutes in December (UTC)"),
+            ("1-59/2 * * * *", "Every hour, every 2 minutes from :01 to :59"),
+            ("10-20 8,9 * * *", "Daily every minute from :10 to :20 in hours 08 and 09 UTC"),
+            ("0 2 * * 0-6", "Daily at 02:00 UTC"),
+            ("0 2 1-31 * *", "Daily at 02:00 UTC"),
+            ("0 2 */1 7 MON", "Daily at 02:00 UTC in July"),
+            ("0 2 1 * 0-7", "Daily at 02:00 UTC"),
+            ("0 * 31 * *", "Every hour on day 31 of each month, in months that have it (UTC)"),
+            ("0 2 31 * MON", "On day 31 of each month, in months that have it, and on Mondays at 02:00 UTC"),
+            ("0 * 1 7 MON", "Every hour on day 1 of July and on Mondays in July (UTC)"),
         ] {
             assert_eq!(english(text, "UTC"), said, "{text}");
         }
