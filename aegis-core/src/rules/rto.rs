@@ -246,7 +246,8 @@ impl RtoVerdict {
                 "No restore was measured in the last 90 days, so whether the RTO target of {target} is met is unknown. Run a DR test."
             ));
         };
-        let (figure, basis) = (words::hours(estimate.p90), estimate.basis.in_words());
+        let (figure, target) = words::held_against(estimate.p90, self.target);
+        let basis = estimate.basis.in_words();
         match self.status {
             RtoStatus::Met | RtoStatus::Unknown => None,
             RtoStatus::Missed => Some(format!(

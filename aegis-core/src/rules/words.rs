@@ -63,10 +63,30 @@ pub(in crate::rules) fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// `1 hour`, `24 hours`, `48.5 hours`: rounded up to the tenth, so never less than it is.
+/// `1 hour`, `24 hours`, `48.5 hours`, and to the second below an hour: `15 min`. Rounded up, so never
+/// less than it is.
 pub(in crate::rules) fn hours(duration: Duration) -> String {
+    if duration.as_micros().div_ceil(1_000_000) < 3_600 {
+        return to_the_second(duration);
+    }
     let hours = super::exposure::hours_rounded_up(duration);
-    format!("{hours} hour{}", if duration.as_secs() == 3600 { "" } else { "s" })
+    format!("{hours} hour{}", if hours > 1.0 { "s" } else { "" })
+}
+
+/// A figure and the target that it is held against, in [`hours`]; to the second where those would not
+/// show that the two differ.
+pub(in crate::rules) fn held_against(figure: Duration, target: Duration) -> (String, String) {
+    let (shown, of) = (hours(figure), hours(target));
+    if shown == of && figure != target {
+        return (to_the_second(figure), to_the_second(target));
+    }
+    (shown, of)
+}
+
+/// [`Exact`], rounded up.
+fn to_the_second(duration: Duration) -> String {
+    let more = u64::from(duration.subsec_nanos() > 0);
+    Exact(Duration::from_secs(duration.as_secs().saturating_add(more))).to_string()
 }
 
 #[cfg(test)]
@@ -87,6 +107,25 @@ mod tests {
         let text = |s| Exact(Duration::from_secs(s)).to_string();
         let said = [0, 90, 86_400, 87_120, 172_800, 172_830].map(text);
         assert_eq!(said.join(", "), "0 s, 1 min 30 s, 24 h, 24 h 12 min, 2 days, 2 days 30 s");
+    }
+
+    #[test]
+    fn hours_are_rounded_up_and_said_to_the_second_below_one() {
+        let text = |s| hours(Duration::from_secs(s));
+        let said = [900, 3_540, 3_599, 3_600, 3_601, 86_400, 174_600].map(text);
+        assert_eq!(said.join(", "), "15 min, 59 min, 59 min 59 s, 1 hour, 1.1 hours, 24 hours, 48.5 hours");
+        assert_eq!(hours(Duration::from_millis(3_599_500)), "1 hour");
+    }
+
+    #[test]
+    fn a_figure_beyond_its_target_never_reads_like_the_target() {
+        let said =
+            |figure, target| held_against(Duration::from_millis(figure), Duration::from_millis(target));
+        let pair = |figure: &str, target: &str| (figure.to_owned(), target.to_owned());
+        assert_eq!(said(174_600_000, 86_400_000), pair("48.5 hours", "24 hours"));
+        assert_eq!(said(960_000, 900_000), pair("16 min", "15 min"));
+        assert_eq!(said(900_001, 900_000), pair("15 min 1 s", "15 min"));
+        assert_eq!(said(90_960_000, 90_900_000), pair("25 h 16 min", "25 h 15 min"));
     }
 
     #[test]

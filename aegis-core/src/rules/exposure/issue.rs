@@ -48,10 +48,9 @@ pub fn rpo_issue(verdict: &RpoVerdict, runs: &RunFacts<'_>) -> Option<String> {
 
 fn missed(verdict: &RpoVerdict) -> Option<String> {
     let newest = verdict.newest?;
+    let (actual, target) = words::held_against(verdict.actual()?, verdict.target);
     Some(format!(
-        "RPO target of {} is not being met (actual: {} since the recovery point of {}).",
-        words::hours(verdict.target),
-        words::hours(verdict.actual()?),
+        "RPO target of {target} is not being met (actual: {actual} since the recovery point of {}).",
         newest.at
     ))
 }
