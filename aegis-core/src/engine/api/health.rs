@@ -20,9 +20,9 @@ use crate::{
         exposure::{self, Book},
         health::{
             ClusterFacts, ClusterHealth, CoverageFacts, HealthScore, HealthStatus, HealthTotals,
-            PolicyHealth, PolicyScoreFacts, Proof, judge_cluster, overall, score,
+            PolicyHealth, PolicyScoreFacts, Proof, RpoFacts, judge_cluster, overall, score,
         },
-        rto::{self, RtoStatus},
+        rto,
     },
     seams::{JobQuery, RecordQuery, Window},
 };
@@ -314,11 +314,12 @@ impl Tenant {
         Ok(PolicyScoreFacts {
             weight: 1,
             is_vital: false,
-            attainment: Some(attainment.share),
-            rpo_compliant: assessed.rpo.is_none_or(|rpo| rpo.is_compliant()),
+            rpo: assessed
+                .rpo
+                .map(|rpo| RpoFacts { attainment: attainment.share, is_compliant: rpo.is_compliant() }),
             has_restorable_point: assessed.state.as_ref().is_some_and(|state| state.newest_usable.is_some()),
             proof,
-            rto: assessed.rto.map_or(RtoStatus::Unknown, |rto| rto.status),
+            rto: assessed.rto.map(|rto| rto.status),
             copies: None,
             runs: runs.iter().map(|job| job.status == JobStatus::Completed).collect(),
         })

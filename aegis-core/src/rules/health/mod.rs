@@ -13,6 +13,7 @@ pub use cluster::{
     overall,
 };
 pub use score::{
-    Advice, Cap, Component, ComponentKind, CoverageFacts, HealthScore, PolicyScoreFacts, Proof, Ratio, score,
+    Advice, Cap, Component, ComponentKind, CoverageFacts, HealthScore, PolicyScoreFacts, Proof, Ratio,
+    RpoFacts, score,
 };
 pub use statistics::{Outcome, RunFact, SlidingTally, Statistics, Tally, Trend};

@@ -67,20 +67,27 @@ pub struct PolicyScoreFacts {
     pub weight: u32,
     /// Whether the score may be no better than this policy's.
     pub is_vital: bool,
-    /// Its attainment over 30 days; `None` if nothing counted yet.
-    pub attainment: Option<Share>,
-    /// Whether it is compliant with its RPO now.
-    pub rpo_compliant: bool,
+    /// How it keeps its RPO; `None` if it has none.
+    pub rpo: Option<RpoFacts>,
     /// Whether at least one of its records can be restored.
     pub has_restorable_point: bool,
     /// What proves that.
     pub proof: Proof,
-    /// How it stands against its RTO.
-    pub rto: RtoStatus,
+    /// How it stands against its RTO; `None` if it has none.
+    pub rto: Option<RtoStatus>,
     /// Required copies and locks that are there, of how many; `None` if it asks for none.
     pub copies: Option<(u32, u32)>,
     /// Whether its runs succeeded, the newest first.
     pub runs: Vec<bool>,
+}
+
+/// How a policy keeps its RPO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RpoFacts {
+    /// Its attainment over 30 days; unknown if nothing counted yet.
+    pub attainment: Share,
+    /// Whether it is compliant now.
+    pub is_compliant: bool,
 }
 
 /// How much of what was discovered is protected.
@@ -271,12 +278,11 @@ fn component(kind: ComponentKind, policies: &[PolicyScoreFacts], coverage: Cover
 /// A policy's share of a component: `None` is not applicable, `Some(None)` is unknown.
 fn share_of(kind: ComponentKind, policy: &PolicyScoreFacts) -> Option<Option<Ratio>> {
     Some(match kind {
-        ComponentKind::Attainment => policy
-            .attainment
+        ComponentKind::Attainment => Some(policy.rpo?.attainment)
             .filter(|share| !share.counted.is_zero())
             .map(|share| Ratio::of(share.compliant.as_micros(), share.counted.as_micros())),
         ComponentKind::Restorability => Some(policy.proof.share()),
-        ComponentKind::Rto => match policy.rto {
+        ComponentKind::Rto => match policy.rto? {
             RtoStatus::Met => Some(Ratio::FULL),
             RtoStatus::AtRisk => Some(Ratio(5_000)),
             RtoStatus::Missed => Some(Ratio::ZERO),
@@ -308,7 +314,7 @@ fn weigh_runs(runs: &[bool]) -> Option<Ratio> {
 fn caps(policies: &[PolicyScoreFacts], coverage: CoverageFacts) -> Vec<Cap> {
     let findings = [
         (Cap::NothingRestorable, policies.iter().any(|policy| !policy.has_restorable_point)),
-        (Cap::RpoViolated, policies.iter().any(|policy| !policy.rpo_compliant)),
+        (Cap::RpoViolated, policies.iter().any(|policy| policy.rpo.is_some_and(|rpo| !rpo.is_compliant))),
         (Cap::NoProof, policies.iter().all(|policy| policy.proof.share() == Ratio::ZERO)),
     ];
     let mut caps: Vec<_> = findings.into_iter().filter(|(_, holds)| *holds).map(|(cap, _)| cap).collect();
@@ -371,14 +377,17 @@ mod tests {
         PolicyScoreFacts {
             weight: 1,
             is_vital: false,
-            attainment: Some(Share { counted: all, compliant: all }),
-            rpo_compliant: true,
+            rpo: Some(RpoFacts { attainment: Share { counted: all, compliant: all }, is_compliant: true }),
             has_restorable_point: true,
             proof: Proof::Age { seconds: 5, interval: 10 },
-            rto: RtoStatus::Met,
+            rto: Some(RtoStatus::Met),
             copies: Some((2, 2)),
             runs: vec![true; 3],
         }
+    }
+
+    fn violated() -> Option<RpoFacts> {
+        perfect().rpo.map(|rpo| RpoFacts { is_compliant: false, ..rpo })
     }
 
     const COVERED: CoverageFacts = CoverageFacts::Known { protected: 4, discovered: 4 };
@@ -396,10 +405,11 @@ mod tests {
 
     #[test]
     fn each_component_is_worth_its_points() {
-        let none = Share { counted: Duration::from_secs(1), compliant: Duration::ZERO };
-        assert_eq!(scored(PolicyScoreFacts { attainment: Some(none), ..perfect() }).score, 70);
-        assert_eq!(scored(PolicyScoreFacts { rto: RtoStatus::Missed, ..perfect() }).score, 85);
-        assert_eq!(scored(PolicyScoreFacts { rto: RtoStatus::AtRisk, ..perfect() }).score, 92);
+        let nothing = Share { counted: Duration::from_secs(1), compliant: Duration::ZERO };
+        let none = Some(RpoFacts { attainment: nothing, is_compliant: true });
+        assert_eq!(scored(PolicyScoreFacts { rpo: none, ..perfect() }).score, 70);
+        assert_eq!(scored(PolicyScoreFacts { rto: Some(RtoStatus::Missed), ..perfect() }).score, 85);
+        assert_eq!(scored(PolicyScoreFacts { rto: Some(RtoStatus::AtRisk), ..perfect() }).score, 92);
         assert_eq!(scored(PolicyScoreFacts { copies: Some((0, 2)), ..perfect() }).score, 85);
         assert_eq!(scored(PolicyScoreFacts { runs: vec![false], ..perfect() }).score, 90);
         assert_eq!(
@@ -417,20 +427,20 @@ mod tests {
 
     #[test]
     fn missing_data_scores_nothing_and_widens_the_range() {
-        let unknown = scored(PolicyScoreFacts { rto: RtoStatus::Unknown, runs: vec![], ..perfect() });
+        let unknown = scored(PolicyScoreFacts { rto: Some(RtoStatus::Unknown), runs: vec![], ..perfect() });
         assert_eq!((unknown.score, unknown.range), (75, (75, 100)));
     }
 
     #[test]
     fn what_is_not_applicable_gives_its_points_to_the_others() {
-        let plain = PolicyScoreFacts { copies: None, rto: RtoStatus::Missed, ..perfect() };
+        let plain = PolicyScoreFacts { copies: None, rto: Some(RtoStatus::Missed), ..perfect() };
         assert_eq!(scored(plain).score, 82, "70 of 85");
     }
 
     #[test]
     fn no_restorable_point_caps_at_20_a_violation_at_69_no_proof_at_79() {
         assert_eq!(scored(PolicyScoreFacts { has_restorable_point: false, ..perfect() }).score, 20);
-        assert_eq!(scored(PolicyScoreFacts { rpo_compliant: false, ..perfect() }).score, 69);
+        assert_eq!(scored(PolicyScoreFacts { rpo: violated(), ..perfect() }).score, 69);
         let unproven = PolicyScoreFacts { proof: Proof::Never, ..perfect() };
         assert_eq!(scored(unproven.clone()).score, 75);
         let mixed = score(&[PolicyScoreFacts { weight: 1, ..unproven }, perfect()], COVERED).unwrap();
@@ -438,8 +448,16 @@ mod tests {
     }
 
     #[test]
+    fn an_objective_that_a_policy_does_not_have_costs_it_nothing() {
+        let none = scored(PolicyScoreFacts { rpo: None, rto: None, ..perfect() });
+        assert_eq!((none.score, none.range, none.caps), (100, (100, 100), vec![]));
+        let named: Vec<_> = none.components.iter().filter(|c| c.share.is_none()).map(|c| c.kind).collect();
+        assert_eq!(named, [ComponentKind::Attainment, ComponentKind::Rto]);
+    }
+
+    #[test]
     fn a_vital_policy_caps_the_rest() {
-        let vital = PolicyScoreFacts { is_vital: true, rpo_compliant: false, runs: vec![false], ..perfect() };
+        let vital = PolicyScoreFacts { is_vital: true, rpo: violated(), runs: vec![false], ..perfect() };
         let all = score(&[vital, perfect(), perfect()], COVERED).unwrap();
         assert_eq!(all.caps, [Cap::RpoViolated, Cap::VitalPolicy(69)]);
     }
@@ -454,8 +472,8 @@ mod tests {
     #[test]
     fn the_three_changes_worth_most_points_come_first() {
         let poor = PolicyScoreFacts {
-            rpo_compliant: false,
-            rto: RtoStatus::Missed,
+            rpo: violated(),
+            rto: Some(RtoStatus::Missed),
             copies: Some((0, 1)),
             ..perfect()
         };
