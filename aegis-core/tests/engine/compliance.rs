@@ -166,6 +166,10 @@ async fn what_rests_on_a_point_found_bad_ceases_to_count_with_it() {
     world.run(&aegis, 5 * MINUTE).await;
     assert!(me.record(root).await.unwrap().record.found_bad.is_some());
     assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Unknown);
+    world.run(&aegis, HOUR).await;
+    let fresh = records(&aegis).await[0];
+    assert_eq!(me.record(fresh).await.unwrap().record.parent, None, "nothing builds on a bad chain");
+    assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Met);
 }
 
 #[tokio::test]

@@ -270,6 +270,19 @@ async fn an_incremental_builds_on_the_newest_usable_record() {
 }
 
 #[tokio::test]
+async fn an_incremental_builds_on_no_record_of_another_policy_so_that_retention_sees_chains_whole() {
+    let world = World::new();
+    let aegis = world.engine();
+    tenant(&aegis).create_policy(crate::world::new_policy("hourly", 3600)).await.unwrap();
+    world.run(&aegis, Duration::from_secs(3600 + 300)).await;
+    assert_eq!(world.driver.backups().len(), 1);
+    let new = new_job("manual").with_kind(aegis_core::model::BackupKind::Incremental);
+    let job = tenant(&aegis).create_job(new).await.unwrap().job;
+    let job = world.end(&aegis, job.id).await.job;
+    assert_eq!(job.attempts[0].base, None);
+}
+
+#[tokio::test]
 async fn an_unknown_cluster_or_location_is_refused_with_the_known_ones() {
     let world = World::new();
     let aegis = world.engine();

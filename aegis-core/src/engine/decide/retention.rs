@@ -61,8 +61,16 @@ impl Group<'_> {
     /// # Errors
     /// [`RetentionRefusal`] if the plan may not be made or carried out.
     pub(crate) fn plan(&self, now: Timestamp) -> Result<RetentionPlan, RetentionRefusal> {
-        let points: Vec<Point> =
-            self.records.iter().map(|record| point_of(record, self.policy, now)).collect();
+        let there: HashMap<RecordId, &BackupRecord> =
+            self.records.iter().map(|record| (record.id, &**record)).collect();
+        let points: Vec<Point> = self
+            .records
+            .iter()
+            .map(|record| {
+                let point = point_of(record, self.policy, now);
+                Point { usable: point.usable && rests_on_what_is_there(record, &there), ..point }
+            })
+            .collect();
         let zone = self.policy.map_or(ZoneName::UTC, Policy::zone).time_zone();
         let mut input = match self.policy {
             Some(policy) => RetentionInput::new(&policy.retention, &zone, &points, now),
@@ -150,6 +158,17 @@ impl Decider<'_> {
     }
 }
 
+/// Whether nothing that a record rests on is missing from its group; what is bad, the rules see.
+fn rests_on_what_is_there(record: &BackupRecord, there: &HashMap<RecordId, &BackupRecord>) -> bool {
+    let mut at = record;
+    for _ in 0..=there.len() {
+        let Some(parent) = at.parent else { return true };
+        let Some(found) = there.get(&parent) else { return false };
+        at = found;
+    }
+    false
+}
+
 /// Whether the rules marked the record, so that they may bring it back.
 fn is_by_rules(record: &BackupRecord) -> bool {
     matches!(record.lifecycle, RecordLifecycle::Expired { by: ExpiredBy::Rules, .. })
@@ -205,7 +224,7 @@ pub(crate) fn decisions_of(plan: &RetentionPlan) -> Vec<RetentionDecision> {
         .collect()
 }
 
-/// A record as the rules see it.
+/// A record by itself as the rules see it; whether its chain is whole, its [`Group`] knows.
 pub(crate) fn point_of(record: &BackupRecord, policy: Option<&Policy>, now: Timestamp) -> Point {
     let verified = record.verified().is_some();
     let partial_counts = policy.is_none_or(|policy| policy.count_partial);
@@ -226,4 +245,44 @@ pub(crate) fn point_of(record: &BackupRecord, policy: Option<&Policy>, now: Time
     point.ttl_until = record.ttl.map(|ttl| record.created_at.saturating_add(ttl));
     point.parent = record.parent;
     point
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{RetentionRules, Version},
+        testing::fixtures,
+    };
+
+    #[test]
+    fn a_record_whose_base_is_gone_serves_no_floor() {
+        let mut policy = fixtures::policy(1);
+        policy.retention = RetentionRules { min_keep: 1, ..RetentionRules::default() };
+        let day = std::time::Duration::from_secs(24 * 3600);
+        let made = |number: u64, parent: Option<u64>| {
+            let mut record = fixtures::record(number);
+            record.policy = Some(policy.id);
+            record.recovery_point.at =
+                record.recovery_point.at.saturating_add(day * u32::try_from(number).unwrap());
+            record.parent = parent.map(fixtures::id);
+            Versioned { version: Version::FIRST, value: std::sync::Arc::new(record) }
+        };
+        // The newest rests on a record that is not there, the next one on one that is.
+        let records = [made(4, Some(9)), made(3, Some(2)), made(2, None), made(1, None)];
+        let group = Group {
+            tenant: &policy.tenant,
+            cluster: &policy.cluster,
+            location: &policy.location,
+            policy: Some(&policy),
+            records: &records,
+            newest_of_cluster: None,
+            last_run: None,
+            newest_event: None,
+            acknowledgement: Acknowledgement::Given,
+        };
+        let plan = group.plan(fixtures::START.saturating_add(day * 5)).unwrap();
+        let stay = |number: u64| plan.decision(fixtures::id(number)).unwrap().verdict == Verdict::Keep;
+        assert_eq!([4, 3, 2, 1].map(stay), [false, true, true, false]);
+    }
 }

@@ -224,7 +224,8 @@ impl Worker {
         Ok(())
     }
 
-    /// The newest usable record that an incremental or differential can build on.
+    /// The newest record that an incremental or differential can build on: one that can be restored
+    /// itself, and of the same policy, so that retention sees every chain whole.
     async fn base_of(&self, job: &BackupJob) -> Result<Option<Versioned<BackupRecord>>, Interrupted> {
         let Some(kinds) = builds_on(job.kind) else { return Ok(None) };
         let mut query = RecordQuery::new(Scope::Tenant(job.tenant.clone()));
@@ -235,9 +236,14 @@ impl Worker {
         query.window = Window::first(64);
         let records = self.core.store.records(&query).await?.items;
         let fits = |record: &Versioned<BackupRecord>| {
-            record.is_usable() && kinds.contains(&record.kind) && record.selection == job.namespaces
+            record.policy == job.policy && kinds.contains(&record.kind) && record.selection == job.namespaces
         };
-        Ok(records.into_iter().find(fits))
+        for record in records.into_iter().filter(fits) {
+            if self.core.is_restorable(&record).await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     /// Enters the record of an ended backup into the catalogue: manifest first, then the record.
