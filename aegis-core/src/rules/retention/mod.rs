@@ -274,9 +274,13 @@ pub fn not_before(rules: Option<&RetentionRules>, point: &Point) -> Option<Times
     if point.guards.held || point.guards.protected {
         return None;
     }
+    let unlocked = |at: Timestamp| point.guards.locked_until.map_or(at, |locked| at.max(locked));
+    if let Some(found) = point.found_bad_at {
+        return Some(unlocked(found.saturating_add(KNOWN_BAD_STAYS)));
+    }
     let day = Duration::from_secs(24 * 3600);
     let by_days = rules
         .and_then(|rules| rules.keep_for(point.kind).days)
         .map(|days| point.at.saturating_add(day.saturating_mul(days)));
-    by_days.max(point.ttl_until).map(|at| point.guards.locked_until.map_or(at, |locked| at.max(locked)))
+    by_days.max(point.ttl_until).map(unlocked)
 }

@@ -4,8 +4,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use proptest::{
-    prelude::*,
-    strategy::ValueTree,
+    strategy::{Strategy, ValueTree},
     test_runner::{Config, TestRng, TestRunner},
 };
 
@@ -14,16 +13,18 @@ use super::{
     kit::id,
     oracle::{any_rules, any_zone},
 };
-use crate::model::{RecordId, Timestamp};
+use crate::model::{RecordId, RetentionRules, Timestamp};
 
 const HISTORIES: usize = 10_000;
+/// The histories take turns with so many sets of rules.
+const POLICIES: usize = 500;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
     /// A backup, this many seconds after the last event; usable, verified, a child of the newest.
     Backup { after: i64, usable: bool, verified: bool, child: bool },
     /// One record is held, protected, used or locked.
-    Guard { which: usize, how: u8, seconds: i64 },
+    Guard { which: usize, how: u64, seconds: i64 },
     /// Guards of one record are lifted.
     Release { which: usize },
     /// One record is found bad.
@@ -34,17 +35,42 @@ enum Event {
     Sweep { acknowledged: bool },
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        8 => (60..200_000i64, 0..6u8, 0..4u8, 0..3u8).prop_map(|(after, usable, verified, child)| {
-            Event::Backup { after, usable: usable > 0, verified: verified == 0, child: child > 0 }
-        }),
-        2 => (any::<usize>(), 0..4u8, 0..3_000_000i64).prop_map(|(which, how, seconds)| Event::Guard { which, how, seconds }),
-        1 => any::<usize>().prop_map(|which| Event::Release { which }),
-        1 => any::<usize>().prop_map(|which| Event::FoundBad { which }),
-        1 => (-900_000..3_000_000i64).prop_map(|seconds| Event::Jump { seconds }),
-        4 => (0..4u8).prop_map(|die| Event::Sweep { acknowledged: die > 0 }),
-    ]
+/// Numbers that look like chance and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    /// From 0 to `sides` − 1.
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    /// Seconds, from `least` on and fewer than `sides` more.
+    fn seconds(&mut self, least: i64, sides: u64) -> i64 {
+        least + i64::try_from(self.roll(sides)).unwrap()
+    }
+
+    fn which(&mut self) -> usize {
+        usize::try_from(self.roll(1 << 30)).unwrap()
+    }
+
+    fn event(&mut self) -> Event {
+        match self.roll(17) {
+            0..8 => Event::Backup {
+                after: self.seconds(60, 200_000),
+                usable: self.roll(6) > 0,
+                verified: self.roll(4) == 0,
+                child: self.roll(3) > 0,
+            },
+            8 | 9 => {
+                Event::Guard { which: self.which(), how: self.roll(4), seconds: self.seconds(0, 3_000_000) }
+            }
+            10 => Event::Release { which: self.which() },
+            11 => Event::FoundBad { which: self.which() },
+            12 => Event::Jump { seconds: self.seconds(-900_000, 3_900_000) },
+            _ => Event::Sweep { acknowledged: self.roll(4) > 0 },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -67,8 +93,9 @@ impl Life {
         })
     }
 
-    /// What the rules may say what they like about.
-    fn sacred(&self) -> Vec<RecordId> {
+    /// What stays whatever the tiers say: guarded records, the floors, what lies in the future, and
+    /// all that these rest on.
+    fn sacred(&self, rules: &RetentionRules, of_cluster: Option<RecordId>) -> Vec<RecordId> {
         let horizon = self.now.saturating_add(Duration::from_secs(300));
         let bad = self.bad();
         let mut good: Vec<_> =
@@ -79,8 +106,14 @@ impl Life {
             g.held || g.protected || g.in_use || g.locked_until.is_some_and(|until| until > self.now)
         });
         let verified = good.iter().find(|p| p.verified);
-        let mut sacred: Vec<_> =
-            guarded.chain(good.first().copied()).chain(verified.copied()).map(|p| p.id).collect();
+        let floors = good.iter().take(usize::try_from(rules.min_keep).unwrap().max(1));
+        let of_cluster = good.iter().filter(|p| Some(p.id) == of_cluster);
+        let future = self.points.iter().filter(|p| p.at > horizon && !bad.contains(&p.id));
+        let mut sacred: Vec<_> = guarded
+            .chain(future)
+            .chain(floors.chain(of_cluster).chain(verified).copied())
+            .map(|p| p.id)
+            .collect();
         for place in 0.. {
             let Some(point) = sacred.get(place).and_then(|id| self.points.iter().find(|p| p.id == *id))
             else {
@@ -109,10 +142,11 @@ fn what_may_never_expire_survives_10_000_histories() {
         Config::default(),
         TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, b"ten thousand lives of backups..."),
     );
-    let strategy = (any_rules(), any_zone(), proptest::collection::vec(any_event(), 1..40));
-    let (mut planner, mut swept, mut refused) = (Planner::default(), 0, 0);
-    for history in 0..HISTORIES {
-        let (rules, zone, events) = strategy.new_tree(&mut runner).unwrap().current();
+    let strategy = proptest::collection::vec((any_rules(), any_zone()), POLICIES);
+    let policies = strategy.new_tree(&mut runner).unwrap().current();
+    let (mut planner, mut dice, mut swept, mut refused) = (Planner::default(), Dice(2026), 0, 0);
+    for (history, (rules, zone)) in (0..HISTORIES).zip(policies.iter().cycle()) {
+        let events: Vec<_> = (0..=dice.roll(39)).map(|_| dice.event()).collect();
         let start = Timestamp::from_seconds(1_750_000_000);
         let mut life = Life { now: start, newest_event: start, last_run: None, points: vec![], born: 0 };
         for event in &events {
@@ -155,11 +189,14 @@ fn what_may_never_expire_survives_10_000_histories() {
                 Event::Sweep { acknowledged } => {
                     let acknowledgement =
                         if acknowledged { Acknowledgement::Given } else { Acknowledgement::None };
+                    let which = dice.which();
+                    let of_cluster = life.at(which).map(|point| point.id);
                     let input = RetentionInput {
                         acknowledgement,
                         last_run: life.last_run,
                         newest_event: Some(life.newest_event),
-                        ..RetentionInput::new(&rules, &zone, &life.points, life.now)
+                        newest_usable_of_cluster: of_cluster,
+                        ..RetentionInput::new(rules, zone, &life.points, life.now)
                     };
                     let behind = life.newest_event.since(life.now) > Duration::from_secs(300);
                     match planner.decide(&input) {
@@ -178,7 +215,7 @@ fn what_may_never_expire_survives_10_000_histories() {
                                 .filter(|(_, verdict)| **verdict == Verdict::Expire)
                                 .map(|(point, _)| point.id)
                                 .collect();
-                            let sacred = life.sacred();
+                            let sacred = life.sacred(rules, of_cluster);
                             let lost: Vec<_> = gone.iter().filter(|id| sacred.contains(id)).collect();
                             assert!(
                                 lost.is_empty(),

@@ -10,13 +10,16 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::{
-    super::{Acknowledgement, Guards, Planner, Point, RetentionInput, Verdict, leaves_first, plan},
+    super::{Acknowledgement, Guards, Planner, Point, Reason, RetentionInput, Verdict, leaves_first, plan},
     kit::{DAY, id, zone},
 };
 use crate::model::{BackupKind, KeepRules, RecordId, RetentionRules, Timestamp};
 
-/// The records that stay.
-pub(super) fn naive(input: &RetentionInput<'_>) -> BTreeSet<RecordId> {
+/// The records that stay, with the names of all rules that keep them.
+type Stay = BTreeMap<RecordId, BTreeSet<&'static str>>;
+
+/// What stays, rule by rule.
+pub(super) fn naive(input: &RetentionInput<'_>) -> Stay {
     let points = input.points;
     let find = |id: RecordId| points.iter().find(|point| point.id == id);
     let bad_since = |point: &Point| {
@@ -28,66 +31,70 @@ pub(super) fn naive(input: &RetentionInput<'_>) -> BTreeSet<RecordId> {
         found
     };
     let minutes = |n: u64| Duration::from_secs(n * 60);
-    let guarded = |p: &Point| {
-        p.guards.held
-            || p.guards.protected
-            || p.guards.in_use
-            || p.guards.locked_until.is_some_and(|until| until > input.now)
-    };
+    let locked = |p: &Point| p.guards.locked_until.is_some_and(|until| until > input.now);
+    let guarded = |p: &Point| p.guards.held || p.guards.protected || p.guards.in_use || locked(p);
     let bad = |p: &Point| bad_since(p).is_some();
+    let bad_for_days =
+        |p: &Point| bad_since(p).is_some_and(|found| input.now < found.saturating_add(DAY * 7));
     let future = |p: &Point| !bad(p) && p.at > input.now.saturating_add(minutes(5));
-    let good = |p: &Point| p.usable && !bad(p) && !future(p);
-    let newest = |mut all: Vec<&Point>| -> Vec<RecordId> {
+    let sound = |p: &Point| !bad(p) && !future(p);
+    let good = |p: &Point| p.usable && sound(p);
+    let select = |test: &dyn Fn(&Point) -> bool| -> Vec<&Point> {
+        let mut all: Vec<&Point> = points.iter().filter(|p| test(p)).collect();
         all.sort_by_key(|p| std::cmp::Reverse((p.at, p.id)));
-        all.into_iter().map(|p| p.id).collect()
+        all
     };
-    let select = |test: &dyn Fn(&Point) -> bool| newest(points.iter().filter(|p| test(p)).collect());
-
-    let mut stay: BTreeSet<RecordId> = BTreeSet::new();
-    stay.extend(select(&guarded));
-    stay.extend(select(&future));
-    stay.extend(points.iter().filter_map(|p| {
-        bad_since(p).is_some_and(|found| input.now < found.saturating_add(DAY * 7)).then_some(p.id)
-    }));
     let goods = select(&good);
-    stay.extend(goods.first());
-    stay.extend(select(&|p| good(p) && p.verified).first());
-    stay.extend(goods.iter().filter(|id| input.newest_usable_of_cluster == Some(**id)));
-    for p in points.iter().filter(|p| !bad(p) && !future(p)) {
-        let lives = p.ttl_until.map(|until| input.now < until);
-        if lives == Some(true) || (lives.is_none() && input.rules.is_none()) {
-            stay.insert(p.id);
+    let of_cluster = |p: &Point| good(p) && input.newest_usable_of_cluster == Some(p.id);
+    let lives = |p: &Point| p.ttl_until.is_some_and(|until| input.now < until);
+
+    let mut stay = Stay::new();
+    let mut keep = |code: &'static str, kept: Vec<&Point>| {
+        for p in kept {
+            stay.entry(p.id).or_default().insert(code);
         }
-    }
+    };
+    keep("held", select(&|p| p.guards.held));
+    keep("protected", select(&|p| p.guards.protected));
+    keep("locked", select(&locked));
+    keep("in_use", select(&|p| p.guards.in_use));
+    keep("future", select(&future));
+    keep("known_bad", select(&bad_for_days));
+    keep("ttl", select(&|p| sound(p) && lives(p)));
+    keep("newest_usable", goods.iter().take(1).copied().collect());
+    keep("newest_verified", select(&|p| good(p) && p.verified).into_iter().take(1).collect());
+    keep("newest_usable_of_cluster", select(&of_cluster));
     if let Some(rules) = input.rules {
-        stay.extend(goods.iter().take(usize::try_from(rules.min_keep).unwrap()));
-        let newest_good = goods.first().and_then(|id| find(*id)).map(|p| p.at);
-        for p in points.iter().filter(|p| !bad(p) && !future(p)) {
-            if let Some(days) = rules.keep_for(p.kind).days
-                && newest_good.is_none_or(|newest| newest.since(p.at) < DAY * days)
-            {
-                stay.insert(p.id);
-            }
-        }
-        let classes: BTreeMap<Option<BackupKind>, &KeepRules> = std::iter::once((None, &rules.keep))
-            .chain(rules.by_kind.iter().map(|(kind, keep)| (Some(*kind), keep)))
-            .collect();
-        for (class, keep) in classes {
+        keep("min_keep", goods.iter().take(usize::try_from(rules.min_keep).unwrap()).copied().collect());
+        let newest = goods.first().map(|p| p.at);
+        let young = |p: &Point| {
+            let days = rules.keep_for(p.kind).days;
+            days.is_some_and(|days| newest.is_none_or(|newest| newest.since(p.at) < DAY * days))
+        };
+        keep("days", select(&|p| sound(p) && young(p)));
+        let classes = std::iter::once((None, &rules.keep))
+            .chain(rules.by_kind.iter().map(|(kind, keep)| (Some(*kind), keep)));
+        for (class, rules_of_class) in classes {
             let rest = |p: &Point| {
                 let own = rules.by_kind.contains_key(&p.kind).then_some(p.kind);
-                own == class && !guarded(p) && !bad(p) && !future(p)
+                own == class && !guarded(p) && sound(p)
             };
-            for ids in [select(&rest), select(&|p| rest(p) && p.usable)] {
-                let rest: Vec<_> = ids.into_iter().filter_map(find).collect();
-                stay.extend(naive_tiers(keep, &rest, input.zone));
+            for rest in [select(&rest), select(&|p| rest(p) && p.usable)] {
+                for (code, kept) in naive_tiers(rules_of_class, &rest, input.zone) {
+                    keep(code, kept);
+                }
             }
         }
+    } else {
+        keep("no_rule", select(&|p| sound(p) && p.ttl_until.is_none()));
     }
     loop {
-        let parents: Vec<_> =
-            stay.iter().filter_map(|id| find(*id)?.parent).filter(|id| find(*id).is_some()).collect();
+        let parents: BTreeSet<_> =
+            stay.keys().filter_map(|id| find(find(*id)?.parent?)).map(|parent| parent.id).collect();
         let before = stay.len();
-        stay.extend(parents);
+        for parent in parents {
+            stay.entry(parent).or_default().insert("ancestor");
+        }
         if stay.len() == before {
             return stay;
         }
@@ -97,7 +104,11 @@ pub(super) fn naive(input: &RetentionInput<'_>) -> BTreeSet<RecordId> {
 /// Names the bucket of a record.
 type Name<'a> = &'a dyn Fn(&Point) -> String;
 
-fn naive_tiers(keep: &KeepRules, rest: &[&Point], zone: &TimeZone) -> BTreeSet<RecordId> {
+fn naive_tiers<'a>(
+    keep: &KeepRules,
+    rest: &[&'a Point],
+    zone: &TimeZone,
+) -> Vec<(&'static str, Vec<&'a Point>)> {
     let field = |p: &Point, format: &str| {
         jiff::Timestamp::from(p.at).to_zoned(zone.clone()).strftime(format).to_string()
     };
@@ -105,32 +116,34 @@ fn naive_tiers(keep: &KeepRules, rest: &[&Point], zone: &TimeZone) -> BTreeSet<R
         let zoned = jiff::Timestamp::from(p.at).to_zoned(zone.clone());
         format!("{} {}", zoned.year(), (zoned.month() + 2) / 3)
     };
-    let names: [(u32, Name<'_>); 7] = [
-        (keep.keep_last, &|p| p.id.to_string()),
-        (keep.hourly, &|p| field(p, "%Y-%m-%d %H %z")),
-        (keep.daily, &|p| field(p, "%Y-%m-%d")),
-        (keep.weekly, &|p| field(p, "%G-%V")),
-        (keep.monthly, &|p| field(p, "%Y-%m")),
-        (keep.quarterly, &quarter),
-        (keep.yearly, &|p| field(p, "%Y")),
+    let names: [(&'static str, u32, Name<'_>); 7] = [
+        ("keep_last", keep.keep_last, &|p| p.id.to_string()),
+        ("hourly", keep.hourly, &|p| field(p, "%Y-%m-%d %H %z")),
+        ("daily", keep.daily, &|p| field(p, "%Y-%m-%d")),
+        ("weekly", keep.weekly, &|p| field(p, "%G-%V")),
+        ("monthly", keep.monthly, &|p| field(p, "%Y-%m")),
+        ("quarterly", keep.quarterly, &quarter),
+        ("yearly", keep.yearly, &|p| field(p, "%Y")),
     ];
-    let mut stay = BTreeSet::new();
-    for (count, name) in names.into_iter().filter(|(count, _)| *count > 0) {
+    let of_tier = |(code, count, name): (&'static str, u32, Name<'_>)| {
+        let count = usize::try_from(count).unwrap();
         let mut seen: Vec<String> = Vec::new();
+        let mut stay = Vec::new();
         for p in rest {
             let bucket = name(p);
             if !seen.contains(&bucket) {
-                if seen.len() < usize::try_from(count).unwrap() {
-                    stay.insert(p.id);
+                if seen.len() < count {
+                    stay.push(*p);
                 }
                 seen.push(bucket);
             }
         }
-        if seen.len() < usize::try_from(count).unwrap() {
-            stay.extend(rest.last().map(|p| p.id));
+        if seen.len() < count {
+            stay.extend(rest.last());
         }
-    }
-    stay
+        (code, stay)
+    };
+    names.into_iter().filter(|(_, count, _)| *count > 0).map(of_tier).collect()
 }
 
 /// The epoch of the generated times: a Sunday evening before a change of clocks in New York.
@@ -226,6 +239,43 @@ fn given<'a>(rules: &'a RetentionRules, zone: &'a TimeZone, points: &'a [Point])
     }
 }
 
+/// The order in which reasons are given.
+const ORDER: [&str; 20] = [
+    "held",
+    "protected",
+    "locked",
+    "in_use",
+    "future",
+    "known_bad",
+    "keep_last",
+    "hourly",
+    "daily",
+    "weekly",
+    "monthly",
+    "quarterly",
+    "yearly",
+    "days",
+    "ttl",
+    "no_rule",
+    "min_keep",
+    "newest_usable",
+    "newest_verified",
+    "newest_usable_of_cluster",
+];
+
+/// What stays and by which rules, as the planner has it; each rule speaks once, in its place.
+fn explained(input: &RetentionInput<'_>) -> Stay {
+    let plan = plan(input).unwrap();
+    let kept = plan.decisions().filter(|decision| decision.verdict == Verdict::Keep);
+    kept.map(|decision| {
+        let codes: Vec<_> = decision.reasons.iter().map(Reason::code).collect();
+        let place = |code: &&str| ORDER.iter().position(|known| known == code).unwrap_or(ORDER.len());
+        assert!(codes.is_sorted_by(|a, b| place(a) < place(b)), "{codes:?}");
+        (decision.id, codes.into_iter().collect())
+    })
+    .collect()
+}
+
 fn kept(input: &RetentionInput<'_>) -> BTreeSet<RecordId> {
     let plan = plan(input).unwrap();
     plan.decisions().filter(|d| d.verdict == Verdict::Keep).map(|d| d.id).collect()
@@ -235,12 +285,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), ..ProptestConfig::default() })]
 
     #[test]
-    fn the_planner_agrees_with_the_naive_one(
+    fn the_planner_agrees_with_the_naive_one_in_every_verdict_and_every_reason_to_keep(
         points in any_points(), rules in any_rules(), zone in any_zone(), cluster in proptest::option::of(0..24usize),
     ) {
         let input =
             RetentionInput { newest_usable_of_cluster: cluster.map(id), ..given(&rules, &zone, &points) };
-        prop_assert_eq!(kept(&input), naive(&input));
+        prop_assert_eq!(explained(&input), naive(&input));
     }
 
     #[test]
@@ -249,7 +299,7 @@ proptest! {
             acknowledgement: Acknowledgement::Given,
             ..RetentionInput::without_policy(&zone, &points, Timestamp::from_seconds(NOW))
         };
-        prop_assert_eq!(kept(&input), naive(&input));
+        prop_assert_eq!(explained(&input), naive(&input));
     }
 
     #[test]

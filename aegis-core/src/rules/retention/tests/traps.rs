@@ -1,9 +1,11 @@
 //! The traps of other systems, each with the case that sprung it.
 
-use super::kit::{DAY, HOUR, at, daily, explanation, id, kept, planned, planned_in, point, points, tiers};
+use super::kit::{
+    acknowledged, at, codes, daily, explanation, id, kept, planned, planned_in, point, points, tiers, zone,
+};
 use crate::{
     model::{KeepRules, RetentionRules},
-    rules::retention::{Point, plan},
+    rules::retention::{Point, RetentionInput, leaves_first, plan},
 };
 
 #[test]
@@ -32,7 +34,8 @@ fn kopia_5096_a_kept_month_does_not_take_the_place_of_the_week_of_the_same_numbe
 
 #[test]
 fn rustic_week_pairs_the_iso_week_with_its_own_year() {
-    // 2025-12-29 to 2026-01-04 is one ISO week; 2026-12-28 and 2025-12-29 are both in a week 1 or 53 of others.
+    // 2 January 2026 and 30 December 2025 lie in 2026-W01; by calendar years the second would fall in with
+    // 3 January 2025.
     let all = points(&["2026-01-02T02:00:00Z", "2025-12-30T02:00:00Z", "2025-01-03T02:00:00Z"]);
     let plan = planned(&tiers(KeepRules { weekly: 5, ..KeepRules::default() }), &all, "2026-01-03T00:00:00Z");
     assert_eq!(kept(&plan), [1, 3]);
@@ -47,9 +50,10 @@ fn rustic_week_pairs_the_iso_week_with_its_own_year() {
 #[test]
 fn rustic_neighbour_an_excluded_record_shadows_no_older_one() {
     let mut all = points(&["2026-02-15T03:00:00Z", "2026-02-15T02:00:00Z", "2026-02-14T02:00:00Z"]);
-    all[0].found_bad_at = Some(at("2026-01-01T00:00:00Z"));
-    let plan = planned(&tiers(KeepRules { daily: 2, ..KeepRules::default() }), &all, "2026-02-15T12:00:00Z");
+    all[0].found_bad_at = Some(at("2026-02-15T04:00:00Z"));
+    let plan = planned(&tiers(KeepRules { daily: 2, ..KeepRules::default() }), &all, "2026-02-23T00:00:00Z");
     assert_eq!(kept(&plan), [2, 3]);
+    assert_eq!(codes(&plan, 2), ["daily", "newest_usable"], "the day is its own, not only the floor");
 }
 
 #[test]
@@ -122,10 +126,65 @@ fn a_clock_that_ran_ahead_and_was_put_right_expires_nothing_that_is_needed() {
 fn a_failed_night_does_not_cost_a_good_record() {
     let mut all = daily(3, "2026-02-15T02:00:00Z");
     all[0].usable = false;
-    let zone = jiff::tz::TimeZone::UTC;
-    let rules = RetentionRules::last(1);
-    let plan =
-        plan(&super::super::RetentionInput::new(&rules, &zone, &all, at("2026-02-15T12:00:00Z"))).unwrap();
+    let plan = planned(&RetentionRules::last(1), &all, "2026-02-15T12:00:00Z");
     assert_eq!(kept(&plan), [1, 2]);
-    assert!(DAY > HOUR);
+    assert_eq!(codes(&plan, 2), ["keep_last", "newest_usable"]);
+}
+
+#[test]
+fn velero_9061_the_last_good_backup_outlives_its_ttl() {
+    let zone = zone("UTC");
+    let mut all = daily(3, "2026-02-15T02:00:00Z");
+    all.iter_mut().for_each(|point| point.ttl_until = Some(at("2026-03-15T02:00:00Z")));
+    let plan = acknowledged(RetentionInput::without_policy(&zone, &all, at("2027-01-01T00:00:00Z")));
+    assert_eq!(kept(&plan), [1]);
+    assert_eq!(codes(&plan, 1), ["newest_usable"]);
+}
+
+#[test]
+fn velero_6868_a_changed_rule_applies_to_records_that_are_there_already() {
+    let all = daily(5, "2026-02-15T02:00:00Z");
+    let kept_by = |days| kept(&planned(&RetentionRules::days(days), &all, "2026-02-15T12:00:00Z")).len();
+    assert_eq!((kept_by(4), kept_by(2), kept_by(5)), (4, 2, 5));
+}
+
+#[test]
+fn kopiur_265_hundreds_of_records_do_not_go_at_once_without_a_persons_word() {
+    let zone = zone("UTC");
+    let all = daily(650, "2026-02-15T02:00:00Z");
+    let rules = RetentionRules::last(7);
+    let refusal = plan(&RetentionInput::new(&rules, &zone, &all, at("2026-02-15T12:00:00Z"))).unwrap_err();
+    assert!(refusal.to_string().contains("it would expire 643 of 650 records"), "{refusal}");
+}
+
+#[test]
+fn restic_3529_a_rule_that_cannot_be_read_is_refused_and_not_left_out() {
+    for rules in [r#"{"days":"4w"}"#, r#"{"days":-1}"#, r#"{"daily":1.5}"#, r#"{"days":4,"monthly":"12m"}"#] {
+        assert!(serde_json::from_str::<RetentionRules>(rules).is_err(), "{rules}");
+    }
+}
+
+#[test]
+fn backintime_1094_a_week_has_seven_days_and_begins_on_monday() {
+    let all = daily(15, "2026-02-16T02:00:00Z");
+    let plan = planned(&tiers(KeepRules { weekly: 3, ..KeepRules::default() }), &all, "2026-02-16T12:00:00Z");
+    assert_eq!(kept(&plan), [1, 2, 9], "Monday 16, Sunday 15 and Sunday 8 February");
+}
+
+#[test]
+fn pbs_layers_a_coarse_rule_keeps_what_a_finer_one_lets_go() {
+    // PBS settles a week by its weekly rule alone, so that a month that ends within it goes empty-handed.
+    let all = points(&["2026-02-01T02:00:00Z", "2026-01-31T02:00:00Z", "2026-01-20T02:00:00Z"]);
+    let rules = tiers(KeepRules { weekly: 1, monthly: 2, ..KeepRules::default() });
+    let plan = planned(&rules, &all, "2026-02-01T12:00:00Z");
+    assert_eq!(kept(&plan), [1, 2]);
+    assert_eq!(codes(&plan, 2), ["monthly"]);
+}
+
+#[test]
+fn pgbackrest_471_a_base_that_is_needed_stays_and_leaves_go_first() {
+    let mut all = daily(4, "2026-02-15T02:00:00Z");
+    all[0].parent = Some(id(4));
+    assert_eq!(kept(&planned(&RetentionRules::last(1), &all, "2026-02-15T12:00:00Z")), [1, 4]);
+    assert_eq!(leaves_first(&[(id(4), None), (id(1), Some(id(4)))]), [id(1), id(4)]);
 }
