@@ -49,6 +49,25 @@ impl Blackout {
         Some(Timestamp::MAX)
     }
 
+    /// When the blackout that `at` lies in began, whatever windows it is made of; `None` if `at` lies
+    /// in none.
+    pub(super) fn begin(&self, at: Timestamp) -> Option<Timestamp> {
+        let mut begin = self.window_begin(at)?;
+        for _ in 0..WINDOWS_WITHOUT_PAUSE {
+            match self.window_begin(Timestamp::from_micros(begin.as_micros() - 1)) {
+                Some(earlier) => begin = earlier,
+                None => return Some(begin),
+            }
+        }
+        Some(Timestamp::MIN)
+    }
+
+    /// The earliest begin of the windows that `at` lies in.
+    fn window_begin(&self, at: Timestamp) -> Option<Timestamp> {
+        let spans = self.windows.iter().flat_map(|window| window.spans(at));
+        spans.filter(|(from, until)| *from <= at && at < *until).map(|(from, _)| from).min()
+    }
+
     /// The latest end of the windows that `at` lies in.
     fn window_end(&self, at: Timestamp) -> Option<Timestamp> {
         let spans = self.windows.iter().flat_map(|window| window.spans(at));
@@ -152,6 +171,8 @@ mod tests {
             zone,
         );
         assert_eq!(blackout.end(at("2026-07-01T11:00:00Z")), Some(at("2026-07-01T13:00:00Z")));
+        assert_eq!(blackout.begin(at("2026-07-01T12:30:00Z")), Some(at("2026-07-01T10:00:00Z")));
+        assert_eq!(blackout.begin(at("2026-07-01T13:00:00Z")), None);
         assert_eq!(
             blackout.next_start(at("2026-07-01T08:00:00Z")),
             Some(at("2026-07-01T10:00:00Z")),

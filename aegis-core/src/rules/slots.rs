@@ -129,10 +129,7 @@ pub fn settle(table: &Timetable, standing: Standing) -> Settlement {
     let spans = spans(table, standing.watermark, due_by);
     let cut_short = spans.len() > MAX_RANGES;
     let spans = spans.get(..MAX_RANGES).unwrap_or(&spans);
-    let latest = spans.iter().rev().filter(|span| !span.dark).find_map(|span| ledger.last_in(span));
-
-    let fate = match latest {
-        Some(_) if cut_short => Fate::Late,
+    let fate = match table.latest_open(standing.watermark, due_by) {
         Some(latest) => match fate_of(table, standing, latest) {
             Some(fate) => fate,
             None => return ledger.wait(standing),
@@ -214,6 +211,18 @@ impl Timetable {
         self.start_window.unwrap_or(PUNCTUAL)
     }
 
+    /// The latest slot after `after` and until `through` whose start lies in no blackout.
+    fn latest_open(&self, after: Timestamp, through: Timestamp) -> Option<Timestamp> {
+        let mut through = through;
+        loop {
+            let latest = self.schedule.last_until(through).filter(|latest| *latest > after)?;
+            match self.blackout.begin(self.start(latest)) {
+                None => return Some(latest),
+                Some(begin) => through = just_before(begin.saturating_sub(self.delay)),
+            }
+        }
+    }
+
     /// The last instant at which the slot at `nominal` may start; none if there is no such limit.
     fn start_limit(&self, nominal: Timestamp) -> Option<Timestamp> {
         let window = match self.catch_up {
@@ -278,11 +287,6 @@ struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     const fn new(table: &'a Timetable, watermark: Timestamp) -> Self {
         Self { table, run: None, ranges: Vec::new(), watermark }
-    }
-
-    /// The last slot of `span`, if it has any.
-    fn last_in(&self, span: &Span) -> Option<Timestamp> {
-        self.table.schedule.last_until(span.through).filter(|last| *last > span.after)
     }
 
     /// Enters the slots after `after` and until `through`.

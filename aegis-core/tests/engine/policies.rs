@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use aegis_core::{
     engine::{EngineError, PolicyChange},
-    model::{JobStatus, SlotOutcome},
+    model::{
+        CronExpression, JobStatus, Schedule, SkipReason, Slot, SlotOutcome, Timestamp, Versioned, ZoneName,
+        zone_data_version,
+    },
     seams::{ErrorClass, JobQuery, RecordQuery, Scope, WorkKind},
     testing::Script,
 };
@@ -17,6 +20,7 @@ async fn a_policy_runs_at_its_slots_and_each_slot_yields_one_job() {
     let aegis = world.engine();
     let me = tenant(&aegis);
     let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap();
+    assert_eq!(policy.zone_data, None, "elapsed time has no zone");
     assert_eq!(
         policy.state.as_ref().unwrap().next_run_at,
         Some(crate::world::START.saturating_add(Duration::from_secs(3600)))
@@ -31,6 +35,73 @@ async fn a_policy_runs_at_its_slots_and_each_slot_yields_one_job() {
     assert_eq!(state.last_run_status, Some(JobStatus::Completed));
     let newest = records.items.iter().max_by_key(|view| view.record.recovery_point.at).unwrap();
     assert_eq!(state.newest_usable.unwrap().record, newest.record.id);
+}
+
+#[tokio::test]
+async fn the_version_of_the_zone_data_is_shown_with_the_next_run() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("nightly", 3600);
+    let zone = ZoneName::new("Africa/Casablanca").unwrap();
+    new.schedule = Schedule::cron(CronExpression::new("0 2 * * *").unwrap(), zone);
+    let view = tenant(&aegis).create_policy(new).await.unwrap();
+    assert_eq!(view.zone_data, Some(zone_data_version()));
+    assert_eq!(view.schedule_human, "Daily at 02:00 Africa/Casablanca");
+    assert!(view.state.unwrap().next_run_at.is_some());
+}
+
+/// Which entry of the ledger holds each of `nominal`; panics where it is not exactly one.
+fn entries_of(slots: &[Versioned<Slot>], nominal: impl Iterator<Item = Timestamp>) -> Vec<&Slot> {
+    let holds = |slot: &Slot, at| slot.nominal_at <= at && at <= slot.through.unwrap_or(slot.nominal_at);
+    let entry_of = |at| {
+        let found: Vec<&Slot> = slots.iter().map(|slot| &**slot).filter(|slot| holds(slot, at)).collect();
+        assert_eq!(found.len(), 1, "{at}: {found:?}");
+        found[0]
+    };
+    nominal.map(entry_of).collect()
+}
+
+#[tokio::test]
+async fn every_nominal_time_of_a_year_of_downtime_edits_and_pauses_reads_back_with_one_outcome() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let id = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    let change = |edit: fn(&mut PolicyChange)| {
+        let mut change = PolicyChange::default();
+        edit(&mut change);
+        change
+    };
+    let hours = |hours: u32| Duration::from_secs(3600) * hours;
+    let (hour, year) = (3600, 365 * 24);
+    world.run(&aegis, hours(2) + Duration::from_secs(600)).await;
+    world.clock.advance(hours(year));
+    world.run(&aegis, Duration::from_secs(600)).await;
+    // 20 minutes past an hour: every second hour from here on.
+    me.update_policy(id, change(|change| change.schedule = Some(every(7200)))).await.unwrap();
+    world.run(&aegis, hours(4)).await;
+    me.update_policy(id, change(|change| change.enabled = Some(false))).await.unwrap();
+    world.run(&aegis, hours(10)).await;
+    me.update_policy(id, change(|change| change.enabled = Some(true))).await.unwrap();
+    world.run(&aegis, hours(4)).await;
+
+    let slots = me.slots(id, 1_000).await.unwrap();
+    assert!(slots.len() < 15, "{} entries for a year", slots.len());
+    let at = |hours: u32| crate::world::START.saturating_add(Duration::from_secs(hour) * hours);
+    let hourly = entries_of(&slots, (1..=year + 2).map(at));
+    let into = SlotOutcome::Coalesced { into: at(year + 2) };
+    assert!(hourly[..2].iter().all(|slot| matches!(slot.outcome, SlotOutcome::Ran { .. })));
+    assert!(hourly[2..hourly.len() - 1].iter().all(|slot| slot.outcome == into));
+    assert!(matches!(hourly[hourly.len() - 1].outcome, SlotOutcome::Ran { .. }));
+    let later: Vec<u32> = (year + 3..=year + 20).filter(|hour| hour % 2 == 0).collect();
+    let off = SlotOutcome::Skipped { reason: SkipReason::Disabled };
+    for (hour, slot) in later.iter().zip(entries_of(&slots, later.iter().copied().map(at))) {
+        let was_off = (year + 7..=year + 16).contains(hour);
+        assert_eq!(slot.outcome == off, was_off, "{hour}: {slot:?}");
+        assert_eq!(matches!(slot.outcome, SlotOutcome::Ran { .. }), !was_off, "{hour}: {slot:?}");
+    }
+    let counted: u64 = slots.iter().map(|slot| slot.count).sum();
+    assert_eq!(counted, u64::from(year) + 2 + later.len() as u64, "and nothing else");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The ledger's decisions, by their words.
 
-use proptest::prelude::*;
+mod properties;
+
 use uuid::Uuid;
 
 use super::*;
@@ -318,6 +319,8 @@ fn a_gap_with_hundreds_of_blackouts_is_settled_in_calls_of_bounded_size() {
         assert!(settlement.ranges.len() <= MAX_RANGES);
         assert!(settlement.watermark > watermark);
         counted += settlement.ranges.iter().map(|range| range.count).sum::<u64>();
+        let told = [skipped(SkipReason::Blackout), coalesced("2026-01-01T12:00:00Z")];
+        assert!(settlement.ranges.iter().all(|range| told.contains(&range.outcome)), "each in its truth");
         (watermark, calls) = (settlement.watermark, calls + 1);
         match settlement.next_at {
             Some(next) if next <= now => assert_eq!(settlement.run, None),
@@ -380,162 +383,4 @@ fn the_ledger_has_an_entry_for_every_range_and_for_the_run() {
     );
     assert_eq!((run.nominal_at, run.through, run.count), (at("2026-01-01T04:00:00Z"), None, 1));
     assert_eq!(run.outcome, SlotOutcome::Ran { job });
-}
-
-fn schedules() -> impl Strategy<Value = Schedule> {
-    prop_oneof![
-        (30u32..20_000).prop_map(|period| Schedule::Every { period: Seconds::new(period).unwrap() }),
-        (
-            prop::sample::select(vec![
-                "*/10 * * * *",
-                "0 * * * *",
-                "0 */2 * * *",
-                "30 1,2,14 * * *",
-                "0 2 * * 0"
-            ]),
-            prop::sample::select(vec!["UTC", "America/New_York", "Australia/Lord_Howe"])
-        )
-            .prop_map(|(text, zone)| Schedule::cron(
-                CronExpression::new(text).unwrap(),
-                ZoneName::new(zone).unwrap()
-            )),
-    ]
-}
-
-fn options() -> impl Strategy<Value = ScheduleOptions> {
-    let blackout = prop_oneof![
-        Just(vec![]),
-        (0u8..24, 0u8..60, 0u8..24, 0u8..60).prop_map(|(a, b, c, d)| nightly((a, b), (c, d)))
-    ];
-    let maybe = |max| prop::option::of((1u32..max).prop_map(|n| Seconds::new(n).unwrap()));
-    (maybe(4_000), maybe(9_000), any::<bool>(), any::<bool>(), blackout).prop_map(
-        |(jitter, start_window, skip, queue, blackout)| ScheduleOptions {
-            jitter,
-            start_window,
-            catch_up: if skip { CatchUp::Skip } else { CatchUp::Latest },
-            overlap: if queue { Overlap::QueueOne } else { Overlap::Skip },
-            blackout,
-        },
-    )
-}
-
-/// Steps of the clock, a few of them backwards, and what the policy's jobs do then.
-fn ticks() -> impl Strategy<Value = Vec<(i64, u8)>> {
-    let step = prop_oneof![8 => 1i64..5_000, 2 => 5_000i64..400_000, 1 => -20_000i64..0];
-    prop::collection::vec((step, 0u8..4), 1..25)
-}
-
-proptest! {
-    #[test]
-    fn every_nominal_time_ends_in_exactly_one_outcome(schedule in schedules(), options in options(), ticks in ticks()) {
-        // The night of a clock change in New York.
-        let created = at("2026-10-30T12:00:00Z");
-        let table = Timetable::new(&schedule, &options, policy(7), created);
-        let (mut watermark, mut now, mut last_run) = (created, created, None);
-        for (step, activity) in ticks {
-            now = Timestamp::from_seconds(now.as_seconds() + step);
-            let activity = match activity {
-                0 => Activity::Active,
-                1 => Activity::Queued { nominal: last_run },
-                _ => Activity::Idle,
-            };
-            let settlement = settle(&table, Standing { watermark, now, activity });
-
-            prop_assert!(settlement.watermark >= watermark);
-            let mut entries: Vec<(Timestamp, Timestamp, u64)> =
-                settlement.ranges.iter().map(|range| (range.first, range.last, range.count)).collect();
-            entries.extend(settlement.run.map(|run| (run, run, 1)));
-            entries.sort();
-            let mut settled = watermark;
-            for (first, last, count) in entries {
-                prop_assert_eq!(table.schedule().next_after(settled), Some(first), "no slot is left out");
-                prop_assert_eq!(table.schedule().last_until(last), Some(last));
-                prop_assert_eq!(table.schedule().count(settled, last), count);
-                settled = last;
-            }
-            prop_assert_eq!(settled, settlement.watermark);
-            if let Some(run) = settlement.run {
-                prop_assert!(table.start(run) <= now, "nothing starts early");
-                prop_assert!(table.blackout.end(now).is_none(), "nothing starts in a blackout");
-                last_run = Some(run);
-            }
-            prop_assert!(settlement.next_at.is_some_and(|next| next > now), "the next look lies ahead");
-            watermark = settlement.watermark;
-        }
-    }
-}
-
-/// What becomes of each slot, decided for one at a time.
-fn naive(table: &Timetable, standing: Standing) -> Vec<(Timestamp, Option<SlotOutcome>)> {
-    let due: Vec<Timestamp> = table
-        .schedule()
-        .iter_after(standing.watermark)
-        .take_while(|slot| table.start(*slot) <= standing.now)
-        .collect();
-    let dark = |slot: Timestamp| table.blackout.end(table.start(slot)).is_some();
-    let tolerance = table.start_window.unwrap_or(PUNCTUAL);
-    let punctual = |slot: Timestamp| standing.now <= table.start(slot).saturating_add(tolerance);
-    let unlimited = table.catch_up == CatchUp::Latest && table.start_window.is_none();
-    let blackout_end = table.blackout.end(standing.now);
-    let late = if table.start_window.is_some() { SlotOutcome::Expired } else { MISSED };
-    let into = |into| SlotOutcome::Coalesced { into };
-
-    let latest = due.iter().copied().rfind(|slot| !dark(*slot));
-    let wanted = latest.filter(|latest| unlimited || punctual(*latest));
-    let busy = match standing.activity {
-        Activity::Idle => None,
-        Activity::Active => (table.overlap == Overlap::Skip).then_some(skipped(SkipReason::Overlap)),
-        Activity::Queued { nominal: Some(nominal) } if table.overlap == Overlap::QueueOne => {
-            Some(into(nominal))
-        }
-        Activity::Queued { .. } => Some(skipped(SkipReason::Overlap)),
-    };
-    if let (Some(latest), None, Some(end)) = (wanted, busy, blackout_end)
-        && end < Timestamp::MAX
-        && (unlimited || end <= table.start(latest).saturating_add(tolerance))
-    {
-        return Vec::new();
-    }
-    let instead = busy.or(blackout_end.map(|_| skipped(SkipReason::Blackout)));
-    let of_one = |slot: Timestamp| match (wanted, instead) {
-        _ if dark(slot) => Some(skipped(SkipReason::Blackout)),
-        (None, _) => Some(late),
-        (Some(wanted), None) if slot == wanted => None,
-        (Some(wanted), None) if table.catch_up == CatchUp::Latest || punctual(slot) => Some(into(wanted)),
-        (Some(_), Some(joined @ SlotOutcome::Coalesced { .. }))
-            if table.catch_up == CatchUp::Latest || punctual(slot) =>
-        {
-            Some(joined)
-        }
-        (Some(wanted), Some(instead)) if slot == wanted || punctual(slot) => Some(instead),
-        (Some(_), _) => Some(late),
-    };
-    due.iter().map(|slot| (*slot, of_one(*slot))).collect()
-}
-
-proptest! {
-    #[test]
-    fn settling_ranges_agrees_with_deciding_each_slot(
-        schedule in schedules(), options in options(), past in 0i64..400_000, activity in 0u8..4, queued in 1i64..50_000
-    ) {
-        let watermark = at("2026-10-30T12:00:00Z");
-        let table = Timetable::new(&schedule, &options, policy(7), watermark);
-        let activity = match activity {
-            0 => Activity::Active,
-            1 => Activity::Queued { nominal: Some(Timestamp::from_seconds(watermark.as_seconds() - queued)) },
-            2 => Activity::Queued { nominal: None },
-            _ => Activity::Idle,
-        };
-        let standing = Standing { watermark, now: Timestamp::from_seconds(watermark.as_seconds() + past), activity };
-        let settlement = settle(&table, standing);
-
-        let mut settled: Vec<(Timestamp, Option<SlotOutcome>)> = settlement.run.iter().map(|run| (*run, None)).collect();
-        for range in &settlement.ranges {
-            let first = std::iter::once(range.first);
-            let slots = first.chain(table.schedule().iter_after(range.first)).take_while(|slot| *slot <= range.last);
-            settled.extend(slots.map(|slot| (slot, Some(range.outcome))));
-        }
-        settled.sort_by_key(|(slot, _)| *slot);
-        prop_assert_eq!(settled, naive(&table, standing));
-    }
 }

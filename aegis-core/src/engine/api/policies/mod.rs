@@ -18,6 +18,7 @@ use crate::{
         BackupKind, ClusterName, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels,
         NamespaceSelection, Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo,
         Rto, Schedule, ScheduleOptions, Slot, StorageUri, Timestamp, VerificationLevel, Versioned,
+        zone_data_version,
     },
     rules::{Activity, LintFinding, Standing, Timetable, schedule_human, settle},
     seams::{Changeset, Conflict, PolicyQuery, SlotQuery, StoreExt, Window},
@@ -112,6 +113,9 @@ pub struct PolicyView {
     pub policy: Versioned<Policy>,
     /// Its schedule in English.
     pub schedule_human: String,
+    /// The release of the zone data that its next run was reckoned with; `None` for a schedule that
+    /// has no zone.
+    pub zone_data: Option<&'static str>,
     /// What the engine knows of it.
     pub state: Option<Versioned<PolicyState>>,
     /// Why it may not do what it seems to promise, as far as its figures tell; filled when it is
@@ -220,6 +224,7 @@ impl Tenant {
         let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
         Ok(PolicyView {
             schedule_human: schedule_human(&policy.schedule),
+            zone_data: policy.schedule.zone().map(|_| zone_data_version()),
             policy,
             state,
             warnings: Vec::new(),
