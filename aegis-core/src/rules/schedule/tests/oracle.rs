@@ -73,12 +73,13 @@ fn changes(zone: &TimeZone, from: &str, until: &str) -> Vec<Instant> {
     zone.following(from.parse().unwrap()).map(|c| c.timestamp()).take_while(|at| *at < until).collect()
 }
 
-/// Compares the search with the walk from 26 hours before `change` to 30 hours after it.
+/// Compares the search with the walk from 3 hours before `change` to 30 hours after it; the walk
+/// begins a day earlier, to know the slot before.
 fn compare(zone: &str, change: Instant, patterns: &[&str]) {
     let rules = TimeZoneDatabase::bundled().get(zone).unwrap();
     let hours = |hours| SignedDuration::from_hours(hours);
-    let clock = Minutes::new(&rules, change - hours(52), 82 * 60);
-    let (from, until) = (change - hours(26), clock.last());
+    let clock = Minutes::new(&rules, change - hours(29), 59 * 60);
+    let (from, until) = (change - hours(3), clock.last());
     for text in patterns {
         let expected: Vec<Timestamp> = naive::slots(&Naive::new(text), &clock)
             .into_iter()
