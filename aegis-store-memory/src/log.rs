@@ -7,7 +7,7 @@ use std::{
 
 use aegis_core::{
     model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
-    seams::{Scope, Sealed, StoreError},
+    seams::{LogEnd, Scope, Sealed, StoreError},
 };
 
 /// The events of one tenant, or of none.
@@ -32,12 +32,11 @@ pub(crate) struct Log {
     chains: HashMap<Option<TenantId>, Chain>,
 }
 
-/// Events to be sealed next, with the heads of their chains.
+/// Events to be sealed next, and what they are linked to.
 #[derive(Debug)]
 pub(crate) struct Batch {
     events: Vec<Arc<Event>>,
-    heads: HashMap<Option<TenantId>, ChainHash>,
-    after: Position,
+    end: LogEnd,
 }
 
 impl Log {
@@ -48,15 +47,15 @@ impl Log {
     /// The oldest unsealed events, at most `limit`.
     pub(crate) fn batch(&self, limit: usize) -> Batch {
         let events: Vec<_> = self.unsealed.iter().take(limit).cloned().collect();
-        let mut heads = HashMap::new();
+        let mut end = LogEnd { head: self.head(), ..LogEnd::default() };
         for event in &events {
             if let Some(chain) = self.chains.get(&event.tenant)
-                && !heads.contains_key(&event.tenant)
+                && !end.chains.contains_key(&event.tenant)
             {
-                heads.insert(event.tenant.clone(), chain.head);
+                end.chains.insert(event.tenant.clone(), chain.head);
             }
         }
-        Batch { events, heads, after: self.head() }
+        Batch { events, end }
     }
 
     /// Takes over a batch that was linked. No other batch may have been in between.
@@ -102,24 +101,7 @@ impl Log {
 impl Batch {
     /// Gives each event its position and links it to what came before it.
     pub(crate) fn link(mut self) -> Result<Vec<SealedEvent>, StoreError> {
-        let mut linked = Vec::with_capacity(self.events.len());
-        for event in self.events {
-            self.after = self.after.next();
-            let position = self.after;
-            let previous = self.heads.get(&event.tenant).copied().unwrap_or(ChainHash::GENESIS);
-            let hash = previous.link(&event, position).map_err(|error| StoreError::Internal {
-                action: "link an event into its chain",
-                source: error.into(),
-            })?;
-            match self.heads.get_mut(&event.tenant) {
-                Some(head) => *head = hash,
-                None => {
-                    self.heads.insert(event.tenant.clone(), hash);
-                }
-            }
-            linked.push(SealedEvent { position, hash, event });
-        }
-        Ok(linked)
+        self.end.link(self.events)
     }
 }
 

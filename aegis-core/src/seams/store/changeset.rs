@@ -1,9 +1,11 @@
 //! The one way to change what matters.
 
-use super::Fence;
+use std::collections::HashSet;
+
+use super::{Conflict, Fence, StoreError};
 use crate::model::{
-    ChangesetId, Entity, EntityKey, Event, EventFacts, EventId, EventKind, Principal, Stored, Timestamp,
-    Version, Versioned,
+    ChangesetId, Entity, EntityKey, Event, EventFacts, EventId, EventKind, Principal, Stored, TenantId,
+    Timestamp, Version, Versioned,
 };
 
 /// Changes that are applied together or not at all, with what they rest on.
@@ -72,6 +74,26 @@ impl Write {
             Self::Delete(..) => None,
         }
     }
+
+    /// Whether it may be made where `found` is what is there under its key, for stores: the version
+    /// and whose it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], [`StoreError::Malformed`] if it would go to another tenant.
+    pub fn check(&self, found: Option<(Version, Option<&TenantId>)>) -> Result<(), StoreError> {
+        let entity = self.entity();
+        let expect = match self {
+            Self::Insert(_) => Expect::Absent(entity.key()),
+            Self::Update(_, read) | Self::Delete(_, read) => Expect::Unchanged(entity.key(), *read),
+        };
+        expect.check(found.map(|(version, _)| version)).map_err(StoreError::Conflict)?;
+        match found {
+            Some((_, owner)) if owner != entity.tenant() => Err(StoreError::Malformed {
+                reason: format!("{:?} can't go to another tenant", entity.key()),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// What a decision rests on without changing it.
@@ -81,6 +103,31 @@ pub enum Expect {
     Unchanged(EntityKey, Version),
     /// There still is no such entity.
     Absent(EntityKey),
+}
+
+impl Expect {
+    /// Which entity it is about.
+    #[must_use]
+    pub const fn key(&self) -> &EntityKey {
+        match self {
+            Self::Unchanged(key, _) | Self::Absent(key) => key,
+        }
+    }
+
+    /// Whether it holds where `found` is the version that is there, for stores.
+    ///
+    /// # Errors
+    /// [`Conflict`] if it does not.
+    pub fn check(&self, found: Option<Version>) -> Result<(), Conflict> {
+        match (self, found) {
+            (Self::Unchanged(_, expected), Some(found)) if found == *expected => Ok(()),
+            (Self::Unchanged(key, expected), found) => {
+                Err(Conflict::Changed { key: key.clone(), expected: *expected, found })
+            }
+            (Self::Absent(_), None) => Ok(()),
+            (Self::Absent(key), Some(_)) => Err(Conflict::Exists { key: key.clone() }),
+        }
+    }
 }
 
 impl Changeset {
@@ -130,6 +177,18 @@ impl Changeset {
         self.changes.is_empty()
     }
 
+    /// Whether its form is sound: no entity is written twice. For stores.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`].
+    pub fn check_form(&self) -> Result<(), StoreError> {
+        let keys: Vec<_> = self.changes.iter().map(|change| change.write.entity().key()).collect();
+        match written_twice(&keys) {
+            None => Ok(()),
+            Some(key) => Err(StoreError::Malformed { reason: format!("{key:?} is written twice") }),
+        }
+    }
+
     /// Its writes, each with its event, for stores.
     pub fn into_writes(self) -> impl Iterator<Item = (Write, Event)> {
         let Self { id, actor, at, changes, expects: _, fences: _ } = self;
@@ -149,6 +208,18 @@ impl Changeset {
             (write, event)
         })
     }
+}
+
+/// Most changesets are so small that looking at each pair is cheaper than hashing.
+fn written_twice(keys: &[EntityKey]) -> Option<&EntityKey> {
+    const FEW: usize = 8;
+    if keys.len() <= FEW {
+        let earlier =
+            |(place, key): &(usize, &EntityKey)| keys.iter().take(*place).any(|other| other == *key);
+        return keys.iter().enumerate().find(earlier).map(|(_, key)| key);
+    }
+    let mut seen = HashSet::with_capacity(keys.len());
+    keys.iter().find(|key| !seen.insert(*key))
 }
 
 /// The answer to a commit.

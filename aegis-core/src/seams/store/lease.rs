@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::model::{ClusterName, StorageUri};
+use super::Conflict;
+use crate::{
+    model::{ClusterName, StorageUri},
+    seams::Monotonic,
+};
 
 /// What a lease is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,4 +97,55 @@ pub enum Claim {
         /// For how long yet, unless it is renewed or given back.
         remaining: Duration,
     },
+}
+
+/// What a store knows of a lease: its newest grant, whose generation outlives it. Readings are of
+/// the store's own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// How often it was granted anew.
+    pub generation: Generation,
+    /// Who holds it, and until when; `None` once it was given back.
+    pub held: Option<(HolderId, Monotonic)>,
+}
+
+impl Grant {
+    /// Of a lease that nobody ever had.
+    pub const NEVER: Self = Self { generation: Generation(0), held: None };
+
+    /// Grants or renews the lease `name`, unless another holds it.
+    pub fn claim(&mut self, name: &LeaseName, holder: &HolderId, ttl: Duration, now: Monotonic) -> Claim {
+        match self.holder(now) {
+            Some((by, until)) if by != holder => {
+                return Claim::Held { by: by.clone(), remaining: until.since(now) };
+            }
+            Some(_) => {}
+            None => self.generation = Generation(self.generation.0.saturating_add(1)),
+        }
+        self.held = Some((holder.clone(), now.after(ttl)));
+        let fence = Fence { name: name.clone(), generation: self.generation };
+        Claim::Granted(Lease { fence, valid_for: ttl })
+    }
+
+    /// Gives the lease back if `fence` is its newest grant.
+    pub fn release(&mut self, fence: &Fence) {
+        if self.generation == fence.generation {
+            self.held = None;
+        }
+    }
+
+    /// Whether the grant in `fence` is held.
+    ///
+    /// # Errors
+    /// [`Conflict::Fenced`] if it is not.
+    pub fn check(&self, fence: &Fence, now: Monotonic) -> Result<(), Conflict> {
+        match self.holder(now) {
+            Some(_) if self.generation == fence.generation => Ok(()),
+            Some(_) | None => Err(Conflict::Fenced { name: fence.name.clone() }),
+        }
+    }
+
+    fn holder(&self, now: Monotonic) -> Option<&(HolderId, Monotonic)> {
+        self.held.as_ref().filter(|(_, until)| now < *until)
+    }
 }

@@ -1,9 +1,12 @@
 //! What is said of the event log, of what its readers derive from it, and of progress.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::StoreError;
-use crate::model::{OperationId, Position, Progress, TenantId, Timestamp};
+use crate::model::{ChainHash, Event, OperationId, Position, Progress, SealedEvent, TenantId, Timestamp};
 
 /// What sealing came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +15,47 @@ pub struct Sealed {
     pub count: usize,
     /// The newest position of the log.
     pub head: Position,
+}
+
+/// Where the sealed log ends, for stores: what the next events are linked to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The newest position.
+    pub head: Position,
+    /// The newest link of each chain that is gone on with; of what belongs to no tenant, too. A
+    /// chain that is not here begins.
+    pub chains: HashMap<Option<TenantId>, ChainHash>,
+}
+
+impl LogEnd {
+    /// Gives each event its position and links it to what came before it in its tenant's chain; the
+    /// end moves along.
+    ///
+    /// # Errors
+    /// [`StoreError::Internal`] if an event can't be written down.
+    pub fn link(
+        &mut self,
+        events: impl IntoIterator<Item = Arc<Event>>,
+    ) -> Result<Vec<SealedEvent>, StoreError> {
+        events.into_iter().map(|event| self.link_one(event)).collect()
+    }
+
+    fn link_one(&mut self, event: Arc<Event>) -> Result<SealedEvent, StoreError> {
+        let position = self.head.next();
+        let previous = self.chains.get(&event.tenant).copied().unwrap_or(ChainHash::GENESIS);
+        let hash = previous.link(&event, position).map_err(|error| StoreError::Internal {
+            action: "link an event into its chain",
+            source: error.into(),
+        })?;
+        self.head = position;
+        match self.chains.get_mut(&event.tenant) {
+            Some(newest) => *newest = hash,
+            None => {
+                self.chains.insert(event.tenant.clone(), hash);
+            }
+        }
+        Ok(SealedEvent { position, hash, event })
+    }
 }
 
 /// How far an operation has come, as it was last seen.

@@ -17,8 +17,8 @@ pub use changeset::{Change, Changeset, Committed, Expect, Write};
 pub use columns::{Column, ColumnType, Value};
 pub use error::{Conflict, StoreError};
 pub use ext::StoreExt;
-pub use lease::{Claim, Fence, Generation, HolderId, Lease, LeaseName};
-pub use log::{Derived, DerivedKeys, DerivedQuery, DerivedRow, ProgressReport, ReaderStep, Sealed};
+pub use lease::{Claim, Fence, Generation, Grant, HolderId, Lease, LeaseName};
+pub use log::{Derived, DerivedKeys, DerivedQuery, DerivedRow, LogEnd, ProgressReport, ReaderStep, Sealed};
 pub use query::{
     Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
     RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
