@@ -46,7 +46,7 @@ pub use job::{Attempt, BackupJob, JobResult, JobStatus, JobStep, JobStepKind};
 pub use labels::{Labels, LabelsError};
 pub use location::{StorageBackend, StorageUri, StorageUriError};
 pub use machine::{Machine, TransitionError, UnknownLabel};
-pub use policy::{Policy, PolicyState, PolicyTerm, Rpo, Rto, UsablePoint};
+pub use policy::{Policy, PolicyState, PolicyTerm, RecentBackup, Rpo, Rto, UsablePoint};
 pub use record::{
     BackupRecord, Deletion, Evidence, EvidenceSource, ExpiredBy, FoundBad, Hold, RecordCopy, RecordLifecycle,
     RecordRef, RecordState, RecordStep, RecordStepKind, RecordUse,

@@ -5,9 +5,9 @@ use std::{num::NonZeroU32, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupKind, ClusterName, DisplayName, DrTestId, DrTestRule, JobId, JobStatus, Labels, NamespaceSelection,
-    PolicyId, Principal, RecordId, RetentionRules, Schedule, ScheduleOptions, StorageUri, TenantId,
-    Timestamp, VerificationLevel, ZoneName,
+    BackupKind, BackupRecord, Bytes, ClusterName, DisplayName, DrTestId, DrTestRule, JobId, JobStatus,
+    Labels, NamespaceSelection, PolicyId, Principal, RecordId, RetentionRules, Schedule, ScheduleOptions,
+    StorageUri, TenantId, Timestamp, VerificationLevel, ZoneName,
 };
 
 /// The recovery point objective: how much may be lost, as time.
@@ -122,6 +122,11 @@ pub struct PolicyState {
     pub last_run_status: Option<JobStatus>,
     /// How many of its scheduled jobs failed since the last that did not.
     pub failures_in_a_row: u32,
+    /// Why the newest of these failed; `None` if none did.
+    pub last_failure: Option<String>,
+    /// Its newest backups, the newest first, at most [`RECENT`](Self::RECENT): how long they take and
+    /// how much they are.
+    pub recent: Vec<RecentBackup>,
     /// Its newest usable recovery point: record, recovery point time, usable since.
     pub newest_usable: Option<UsablePoint>,
     /// When compliance with the RPO ended, if it ended before the last change and has not come back.
@@ -166,7 +171,51 @@ pub struct UsablePoint {
     pub available_at: Timestamp,
 }
 
+/// What a backup tells of those to come, and of how long a restore takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentBackup {
+    /// Its record.
+    pub record: RecordId,
+    /// When the record was made.
+    pub at: Timestamp,
+    /// How long it took until the record counted.
+    pub took: Duration,
+    /// What a restore would write; `None` if nobody knows.
+    pub size: Option<Bytes>,
+    /// What was read or written meanwhile; `None` if nobody knows.
+    pub handled: Option<Bytes>,
+}
+
+impl RecentBackup {
+    /// What `record` tells.
+    #[must_use]
+    pub fn of(record: &BackupRecord) -> Self {
+        Self {
+            record: record.id,
+            at: record.created_at,
+            took: record.created_at.since(record.started_at),
+            size: record.sizes.logical,
+            handled: match record.kind {
+                BackupKind::Full | BackupKind::Snapshot => record.sizes.logical,
+                BackupKind::Incremental | BackupKind::Differential => record.sizes.added,
+            },
+        }
+    }
+}
+
 impl PolicyState {
+    /// How many backups it keeps in [`recent`](Self::recent).
+    pub const RECENT: usize = 10;
+
+    /// Keeps `backup` in mind, as long as it is one of the newest. Idempotent.
+    pub fn note_backup(&mut self, backup: RecentBackup) {
+        self.recent.retain(|known| known.record != backup.record);
+        let newer = |known: &RecentBackup| (known.at, known.record) > (backup.at, backup.record);
+        let place = self.recent.partition_point(newer);
+        self.recent.insert(place, backup);
+        self.recent.truncate(Self::RECENT);
+    }
+
     /// The state of a policy that nothing has happened to yet.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
@@ -185,11 +234,37 @@ impl PolicyState {
             last_job: None,
             last_run_status: None,
             failures_in_a_row: 0,
+            last_failure: None,
+            recent: Vec::new(),
             newest_usable: None,
             violated_since: Some(policy.effective_at),
             last_success_at: None,
             terms: vec![PolicyTerm::of(policy, policy.effective_at)],
             last_sweep_at: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::fixtures;
+
+    #[test]
+    fn the_newest_backups_are_kept_in_mind_each_once_in_whatever_order_they_come() {
+        let backup = |n: u32| RecentBackup {
+            record: RecordId::from_uuid(Uuid::from_u128(n.into())),
+            at: Timestamp::from_seconds(n.into()),
+            took: Duration::from_secs(1),
+            size: None,
+            handled: None,
+        };
+        let mut state = fixtures::policy_state(1);
+        for n in [3, 12, 1, 2, 11, 4, 5, 10, 6, 7, 9, 8, 8] {
+            state.note_backup(backup(n));
+        }
+        assert_eq!(state.recent, (3..=12).rev().map(backup).collect::<Vec<_>>());
     }
 }

@@ -143,50 +143,6 @@ async fn the_score_is_capped_until_a_restore_was_tried() {
 }
 
 #[tokio::test]
-async fn statistics_count_what_the_log_tells_by_day_policy_and_cluster() {
-    let world = World::new();
-    let aegis = world.engine();
-    let policy = hourly(&aegis).await;
-    world.run(&aegis, 10 * HOUR + 20 * MINUTE).await;
-    let me = tenant(&aegis);
-    let first = me.statistics(START, at(10 * HOUR)).await.unwrap();
-    let day_end = at(8 * HOUR);
-    assert_eq!(day_end.to_string(), "2026-02-07T00:00:00Z");
-    assert_eq!(first.statistics.total.completed, 10);
-    assert_eq!((first.from, first.to), (day_end.saturating_sub(DAY), day_end.saturating_add(DAY)));
-    let by_day: Vec<u64> = first.statistics.by_day.values().map(|tally| tally.runs()).collect();
-    assert_eq!(by_day, [7, 3]);
-    assert_eq!(first.statistics.by_policy[&policy].success_rate(), Some(1.0));
-    assert_eq!(first.statistics.by_cluster[&local()].runs(), 10);
-    assert_eq!(first.statistics.by_kind[&BackupKind::Full].runs(), 10);
-    assert!(first.statistics.total.mean_size().unwrap().0 > 0);
-    assert!(first.statistics.total.mean_duration().unwrap() > Duration::ZERO);
-    world.driver.script_next(WorkKind::Backup, Script::failing("no space left"));
-    world.run(&aegis, HOUR).await;
-    let next = me.statistics(START, at(12 * HOUR)).await.unwrap();
-    assert_eq!((next.statistics.total.completed, next.statistics.total.failed), (10, 1));
-    assert!(next.as_of > first.as_of);
-    let error = me.statistics(START, START).await.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::InvalidInput);
-}
-
-#[tokio::test]
-async fn runs_leave_the_sliding_windows_and_another_engine_counts_the_same() {
-    let world = World::new();
-    let aegis = world.engine();
-    hourly(&aegis).await;
-    world.run(&aegis, 30 * HOUR + 20 * MINUTE).await;
-    let now = at(30 * HOUR + 20 * MINUTE);
-    let answer = tenant(&aegis).statistics(START, now).await.unwrap();
-    assert_eq!((answer.last_24h.runs(), answer.last_7d.runs()), (24, 30));
-    let other = tenant(&world.other_engine()).statistics(START, now).await.unwrap();
-    assert_eq!(other, answer);
-    world.clock.advance(DAY);
-    let later = tenant(&aegis).statistics(START, now).await.unwrap();
-    assert_eq!((later.last_24h.runs(), later.last_7d.runs()), (0, 30));
-}
-
-#[tokio::test]
 async fn another_tenants_runs_are_not_counted() {
     let world = World::new();
     let other = aegis_core::model::TenantId::new("other").unwrap();

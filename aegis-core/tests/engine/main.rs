@@ -7,6 +7,7 @@ mod coverage;
 mod crashes;
 mod dr_clean_ups;
 mod dr_tests;
+mod figures;
 mod health;
 mod jobs;
 mod leases;

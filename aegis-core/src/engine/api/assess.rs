@@ -1,6 +1,6 @@
 //! What the answers about RPO, RTO and health are made from: read once, judged by the rules.
 
-use std::{collections::HashMap, time::Duration};
+use std::{cmp::Reverse, collections::HashMap, time::Duration};
 
 use super::Tenant;
 use crate::{
@@ -9,20 +9,21 @@ use crate::{
         decide::{covers, rpo_verdict},
     },
     model::{
-        BackupJob, BackupKind, BackupRecord, Bytes, CheckStatus, ClusterName, DrTest, ExecutionStatus,
-        JobStatus, Policy, PolicyId, PolicyState, RecoveryExecution, StorageUri, Timestamp, Versioned,
+        BackupJob, BackupRecord, Bytes, CheckStatus, ClusterName, DrTest, ExecutionStatus, JobStatus, Policy,
+        PolicyId, PolicyState, RecoveryExecution, StorageUri, Timestamp, Versioned,
     },
     rules::{
         exposure::{Mend, RpoVerdict},
         rto::{self, RtoBasis, RtoInput, RtoSample, RtoVerdict, STALE_AFTER},
     },
     seams::{
-        DrTestQuery, ExecutionQuery, JobQuery, PolicyQuery, RecordQuery, StoreExt, VerificationQuery, Window,
+        DrTestQuery, ExecutionQuery, JobQuery, PolicyQuery, PolicyStateQuery, StoreExt, VerificationQuery,
+        Window,
     },
 };
 
-/// How many of a policy's newest records tell how long its backups take and how large they are.
-const RECENT: usize = 10;
+/// How many of the newest restores from a location tell how long one from there takes.
+const PER_LOCATION: usize = 64;
 /// How many of a cluster's newest verifications tell how fast its storage is read.
 const VERIFICATIONS: usize = 64;
 
@@ -50,88 +51,104 @@ pub(super) struct Assessed {
     pub(super) restored_at: Option<Timestamp>,
 }
 
-/// One measurement, and what it was measured on.
-struct Measured {
-    record: Option<Versioned<BackupRecord>>,
-    location: StorageUri,
-    sample: RtoSample,
-}
-
 /// What is measured beside the policies' own backups.
+#[derive(Default)]
 struct Evidence {
-    restores: Vec<Measured>,
-    reads: Vec<Measured>,
+    /// Restores of what a policy made.
+    of_policies: HashMap<PolicyId, Vec<RtoSample>>,
+    /// Restores of manual backups.
+    of_manual: Vec<(Versioned<BackupRecord>, RtoSample)>,
+    /// Restores that succeeded, and reads, from a location: the newest.
+    from_locations: HashMap<StorageUri, Vec<RtoSample>>,
     running: HashMap<PolicyId, Timestamp>,
 }
 
+impl Evidence {
+    fn add_restore(&mut self, record: Option<Versioned<BackupRecord>>, from: &StorageUri, sample: RtoSample) {
+        let own = RtoSample { basis: RtoBasis::SamePolicy, ..sample };
+        match record.map(|record| (record.policy, record)) {
+            Some((Some(policy), _)) => self.of_policies.entry(policy).or_default().push(own),
+            Some((None, record)) => self.of_manual.push((record, own)),
+            None => {}
+        }
+        // That another policy's restore failed says nothing of this one's.
+        if sample.succeeded {
+            self.from_locations.entry(from.clone()).or_default().push(sample);
+        }
+    }
+
+    /// Leaves so many restores of each location as tell enough, and as many as cost nothing.
+    fn keep_newest(&mut self) {
+        for samples in self.from_locations.values_mut() {
+            samples.sort_by_key(|sample| Reverse(sample.at));
+            samples.truncate(PER_LOCATION);
+        }
+    }
+
+    /// The samples of restores of what counts for a policy.
+    fn restores_of(&self, policy: &Policy) -> impl Iterator<Item = RtoSample> {
+        let covered =
+            |record: &BackupRecord| record.cluster == policy.cluster && covers(record, &policy.namespaces);
+        let manual = self.of_manual.iter().filter(move |(record, _)| covered(record));
+        self.of_policies
+            .get(&policy.id)
+            .into_iter()
+            .flatten()
+            .copied()
+            .chain(manual.map(|(_, sample)| *sample))
+    }
+
+    /// The samples on every rung of the ladder that speak of a policy.
+    fn gather(&self, samples: &mut Vec<RtoSample>, policy: &Policy, state: Option<&PolicyState>) {
+        samples.clear();
+        samples.extend(self.restores_of(policy));
+        samples.extend(self.from_locations.get(&policy.location).into_iter().flatten());
+        samples.extend(state.into_iter().flat_map(|state| &state.recent).map(|backup| RtoSample {
+            basis: RtoBasis::BackupThroughput,
+            at: backup.at,
+            duration: backup.took,
+            bytes: backup.handled,
+            succeeded: true,
+        }));
+    }
+}
+
 impl Tenant {
-    /// Judges every policy, or those of one cluster. Reads nothing whose amount grows with a
-    /// policy's history but what was restored in the last 90 days.
+    /// Judges every policy, or those of one cluster. Reads what is kept of each policy, and nothing
+    /// whose amount grows with its history but what was restored in the last 90 days.
     pub(super) async fn assess(&self, cluster: Option<&ClusterName>) -> Result<Assessment, EngineError> {
         let mut query = PolicyQuery::new(self.scope());
         query.cluster = cluster.cloned();
         let mut policies = self.core.store.policies(&query).await?.items;
         policies.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        let query = PolicyStateQuery { scope: self.scope(), cluster: cluster.cloned() };
+        let states = self.core.store.policy_states(&query).await?;
+        let mut states: HashMap<_, _> = states.into_iter().map(|state| (state.policy, state)).collect();
         let now = self.core.clock.now();
         let evidence = self.evidence(cluster, now).await?;
         let mut assessed = Vec::with_capacity(policies.len());
+        let mut samples = Vec::new();
         for policy in policies {
-            assessed.push(self.assess_policy(policy, &evidence, now).await?);
+            let state = states.remove(&policy.id);
+            let size = self.restore_size(state.as_deref()).await?;
+            evidence.gather(&mut samples, &policy, state.as_deref());
+            let input =
+                RtoInput { samples: &samples, size, assumption: None, decision_time: Duration::ZERO, now };
+            let running_since = evidence.running.get(&policy.id).copied();
+            assessed.push(judge(policy, state, running_since, &input));
         }
         Ok(Assessment { now, policies: assessed })
     }
 
-    async fn assess_policy(
-        &self,
-        policy: Versioned<Policy>,
-        evidence: &Evidence,
-        now: Timestamp,
-    ) -> Result<Assessed, EngineError> {
-        let store = &self.core.store;
-        let state = store.find::<PolicyState>(&self.scope(), policy.id).await?;
-        let recent = self.recent_records(policy.id).await?;
-        let running_since = evidence.running.get(&policy.id).copied();
-        let mend = Mend {
-            next_slot: state.as_ref().and_then(|state| state.next_run_at),
-            running_since,
-            duration: recent.iter().map(|record| took(record)).max(),
-        };
-        let size = self.restore_size(state.as_deref(), &recent).await?;
-        let samples = samples_for(&policy, evidence, &recent);
-        let input =
-            RtoInput { samples: &samples, size, assumption: None, decision_time: Duration::ZERO, now };
-        let of_policy = samples.iter().filter(|s| s.basis == RtoBasis::SamePolicy && s.succeeded);
-        Ok(Assessed {
-            rpo: state.as_ref().and_then(|state| rpo_verdict(&policy, state, now, &mend)),
-            rto: policy.rto.map(|target| rto::judge(target.0, &input)),
-            restore: rto::estimate(&input),
-            restored_at: of_policy.map(|sample| sample.at).max(),
-            running_since,
-            policy,
-            state,
-        })
-    }
-
-    /// The newest records that a policy made, the newest first.
-    pub(super) async fn recent_records(
-        &self,
-        policy: PolicyId,
-    ) -> Result<Vec<Versioned<BackupRecord>>, EngineError> {
-        let mut query = RecordQuery::new(self.scope()).with_window(Window::first(RECENT));
-        query.policy = Some(policy);
-        Ok(self.core.store.records(&query).await?.items)
-    }
-
     /// What a restore of the newest usable record would write.
-    async fn restore_size(
-        &self,
-        state: Option<&PolicyState>,
-        recent: &[Versioned<BackupRecord>],
-    ) -> Result<Option<Bytes>, EngineError> {
-        let Some(newest) = state.and_then(|state| state.newest_usable) else { return Ok(None) };
-        if let Some(record) = recent.iter().find(|record| record.id == newest.record) {
-            return Ok(record.sizes.logical);
+    async fn restore_size(&self, state: Option<&PolicyState>) -> Result<Option<Bytes>, EngineError> {
+        let Some((state, newest)) = state.and_then(|state| Some((state, state.newest_usable?))) else {
+            return Ok(None);
+        };
+        if let Some(backup) = state.recent.iter().find(|backup| backup.record == newest.record) {
+            return Ok(backup.size);
         }
+        // A manual backup, or one that is older than those kept in mind.
         let record = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?;
         Ok(record.and_then(|record| record.sizes.logical))
     }
@@ -140,54 +157,73 @@ impl Tenant {
         let store = &self.core.store;
         let mut query = ExecutionQuery::new(self.scope());
         query.active_after = Some(now.saturating_sub(STALE_AFTER));
-        let mut restores = Vec::new();
+        let mut evidence = Evidence::default();
         for execution in store.executions(&query).await?.items {
             let Some(sample) = restore_sample(&execution) else { continue };
             let record = store.find::<BackupRecord>(&self.scope(), execution.record.id).await?;
-            restores.push(Measured { record, location: execution.record.location.clone(), sample });
+            evidence.add_restore(record, &execution.record.location, sample);
         }
         let mut query = DrTestQuery::new(self.scope());
         query.active_after = Some(now.saturating_sub(STALE_AFTER));
         for test in store.dr_tests(&query).await?.items {
             let (Some(sample), Some(run)) = (drill_sample(&test), &test.run) else { continue };
             let record = store.find::<BackupRecord>(&self.scope(), run.record.id).await?;
-            restores.push(Measured { record, location: run.record.location.clone(), sample });
+            evidence.add_restore(record, &run.record.location, sample);
         }
         let mut query = VerificationQuery::new(self.scope()).with_window(Window::first(VERIFICATIONS));
         query.cluster = cluster.cloned();
         query.status = Some(CheckStatus::Passed);
-        let reads = store.verifications(&query).await?.items;
-        let reads = reads.iter().filter_map(|verification| {
-            let end = verification.completed_at?;
-            let sample = RtoSample {
+        evidence.keep_newest();
+        for verification in store.verifications(&query).await?.items {
+            let Some(at) = verification.completed_at else { continue };
+            let read = RtoSample {
                 basis: RtoBasis::VerificationRead,
-                at: end,
-                duration: end.since(verification.started_at),
+                at,
+                duration: at.since(verification.started_at),
                 bytes: verification.bytes_read,
                 succeeded: true,
             };
-            Some(Measured { record: None, location: verification.record.location.clone(), sample })
-        });
+            let location = verification.record.location.clone();
+            evidence.from_locations.entry(location).or_default().push(read);
+        }
         let mut query = JobQuery::new(self.scope());
         query.cluster = cluster.cloned();
         query.statuses = vec![JobStatus::InProgress];
         query.hidden = true;
         let running = store.jobs(&query).await?.items;
-        Ok(Evidence {
-            restores,
-            reads: reads.collect(),
-            running: running.iter().filter_map(|job| Some((job.policy?, running_since(job)?))).collect(),
-        })
+        evidence.running =
+            running.iter().filter_map(|job| Some((job.policy?, running_since(job)?))).collect();
+        Ok(evidence)
+    }
+}
+
+/// The one place where a policy is judged.
+fn judge(
+    policy: Versioned<Policy>,
+    state: Option<Versioned<PolicyState>>,
+    running_since: Option<Timestamp>,
+    input: &RtoInput<'_>,
+) -> Assessed {
+    let mend = Mend {
+        next_slot: state.as_ref().and_then(|state| state.next_run_at),
+        running_since,
+        duration: state.iter().flat_map(|state| &state.recent).map(|backup| backup.took).max(),
+    };
+    let rto = policy.rto.map(|target| rto::judge(target.0, input));
+    let own = input.samples.iter().filter(|s| s.basis == RtoBasis::SamePolicy && s.succeeded);
+    Assessed {
+        rpo: state.as_ref().and_then(|state| rpo_verdict(&policy, state, input.now, &mend)),
+        restore: rto.map_or_else(|| rto::estimate(input), |verdict| verdict.estimate),
+        rto,
+        restored_at: own.map(|sample| sample.at).max(),
+        running_since,
+        policy,
+        state,
     }
 }
 
 fn running_since(job: &BackupJob) -> Option<Timestamp> {
     job.open_attempt().map(|attempt| attempt.started_at)
-}
-
-/// How long it took until a record counted.
-pub(super) fn took(record: &BackupRecord) -> Duration {
-    record.created_at.since(record.started_at)
 }
 
 /// What a restore that is over tells: one that was cancelled tells nothing, and neither does one
@@ -232,33 +268,6 @@ fn drill_sample(test: &DrTest) -> Option<RtoSample> {
         bytes: restore.map(|restore| restore.bytes),
         succeeded,
     })
-}
-
-/// The samples on every rung of the ladder that speak of one policy.
-fn samples_for(policy: &Policy, evidence: &Evidence, recent: &[Versioned<BackupRecord>]) -> Vec<RtoSample> {
-    let own = |record: &BackupRecord| match record.policy {
-        Some(id) => id == policy.id,
-        None => record.cluster == policy.cluster && covers(record, &policy.namespaces),
-    };
-    let restores = evidence.restores.iter().filter_map(|measured| {
-        if measured.record.as_deref().is_some_and(own) {
-            return Some(RtoSample { basis: RtoBasis::SamePolicy, ..measured.sample });
-        }
-        // That another policy's restore failed says nothing of this one's.
-        (measured.location == policy.location && measured.sample.succeeded).then_some(measured.sample)
-    });
-    let reads = evidence.reads.iter().filter(|measured| measured.location == policy.location);
-    let backups = recent.iter().map(|record| RtoSample {
-        basis: RtoBasis::BackupThroughput,
-        at: record.created_at,
-        duration: took(record),
-        bytes: match record.kind {
-            BackupKind::Full | BackupKind::Snapshot => record.sizes.logical,
-            BackupKind::Incremental | BackupKind::Differential => record.sizes.added,
-        },
-        succeeded: true,
-    });
-    restores.chain(reads.map(|measured| measured.sample)).chain(backups).collect()
 }
 
 impl Assessed {

@@ -11,21 +11,17 @@ use crate::{
         EngineError,
         decide::{PointBook, suspensions},
     },
-    model::{
-        BackupJob, ClusterName, DisplayName, JobStatus, Policy, PolicyId, PolicyState, Rpo, Rto, Timestamp,
-    },
+    model::{ClusterName, DisplayName, Policy, PolicyId, PolicyState, Rpo, Rto, Timestamp},
     rules::{
         exposure::{
             self, Attainment, AttainmentInput, Book, RpoStatus, RpoVerdict, RunFacts, TargetFrom,
             hours_rounded_up, rpo_issue,
         },
+        health::Tally,
         rto::{RtoStatus, RtoVerdict},
     },
-    seams::{JobQuery, StoreExt, Window},
+    seams::StoreExt,
 };
-
-/// How far back backups are counted: 30 days.
-const COUNTED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How all policies together stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,9 +77,9 @@ pub struct PolicyCompliance {
     pub last_successful_backup: Option<Timestamp>,
     /// The instant that the newest usable recovery point reflects: what the verdict rests on.
     pub recovery_point_at: Option<Timestamp>,
-    /// How many of its jobs of the last 30 days completed.
+    /// How many of its jobs completed in the last 30 days, as far as the event log is sealed.
     pub backup_count_30d: u64,
-    /// How many of its jobs of the last 30 days failed.
+    /// How many of its jobs failed in the last 30 days, as far as the event log is sealed.
     pub failed_backups_30d: u64,
     /// What is wrong and what to do, in sentences; `None` if nothing is.
     pub issue: Option<String>,
@@ -158,16 +154,18 @@ pub struct PolicyAttainment {
 impl Tenant {
     /// How every policy stands against its objectives now, or those of one cluster.
     ///
-    /// What is unknown is never compliant, and says why. RPO verdicts come from what is kept of each
-    /// policy, at the same cost whatever its history.
+    /// What is unknown is never compliant, and says why. All of it comes from what is kept of each
+    /// policy and from what is counted, at the same cost whatever the policies' histories.
     ///
     /// # Errors
     /// As every call. A cluster without policies is no error: its status is unknown.
     pub async fn compliance(&self, cluster: Option<ClusterName>) -> Result<Compliance, EngineError> {
         let Assessment { now, policies } = self.assess(cluster.as_ref()).await?;
+        let runs = self.core.runs_by_policy(&self.tenant, now).await?;
         let mut answers = Vec::with_capacity(policies.len());
         for assessed in policies {
-            answers.push(self.policy_compliance(assessed, now).await?);
+            let runs = runs.get(&assessed.policy.id).copied().unwrap_or_default();
+            answers.push(policy_compliance(&assessed, &runs));
         }
         let total = answers.iter().filter(|policy| policy.enabled).count();
         let compliant = answers.iter().filter(|policy| policy.enabled && policy.is_compliant).count();
@@ -183,76 +181,6 @@ impl Tenant {
             non_compliant_policies: total - compliant,
             policies: answers,
         })
-    }
-
-    async fn policy_compliance(
-        &self,
-        assessed: Assessed,
-        now: Timestamp,
-    ) -> Result<PolicyCompliance, EngineError> {
-        let since = now.saturating_sub(COUNTED);
-        let id = assessed.policy.id;
-        let backup_count_30d = self.count_jobs(id, &[JobStatus::Completed], since).await?;
-        let failed_backups_30d = self.count_jobs(id, &[JobStatus::Failed], since).await?;
-        let issue = self.issue(&assessed).await?;
-        let (policy, state) = (&assessed.policy, assessed.state.as_deref());
-        Ok(PolicyCompliance {
-            policy: policy.id,
-            name: policy.name.clone(),
-            cluster: policy.cluster.clone(),
-            enabled: policy.enabled,
-            rpo_target: policy.rpo,
-            rto_target: policy.rto,
-            is_compliant: assessed.is_compliant(),
-            rpo: assessed.rpo,
-            rto: assessed.rto,
-            last_successful_backup: state.and_then(|state| state.last_success_at),
-            recovery_point_at: state
-                .and_then(|state| state.newest_usable)
-                .map(|point| point.recovery_point_at),
-            backup_count_30d,
-            failed_backups_30d,
-            issue,
-        })
-    }
-
-    async fn count_jobs(
-        &self,
-        policy: PolicyId,
-        statuses: &[JobStatus],
-        since: Timestamp,
-    ) -> Result<u64, EngineError> {
-        let count = Window { limit: 0, offset: 0, after: None, count: true };
-        let mut query = JobQuery::new(self.scope()).with_window(count);
-        query.policy = Some(policy);
-        query.statuses = statuses.to_vec();
-        query.from = Some(since);
-        query.hidden = true;
-        Ok(self.core.store.jobs(&query).await?.total.unwrap_or_default())
-    }
-
-    /// Everything that is wrong with a policy, in sentences.
-    async fn issue(&self, assessed: &Assessed) -> Result<Option<String>, EngineError> {
-        let (policy, state) = (&assessed.policy, assessed.state.as_deref());
-        if policy.rpo.is_none() && policy.rto.is_none() {
-            return Ok(Some("No RPO and no RTO is set, so there is nothing to keep. Set one.".to_owned()));
-        }
-        let failed_in_a_row = state.map_or(0, |state| state.failures_in_a_row);
-        let last = match state.and_then(|state| state.last_job).filter(|_| failed_in_a_row > 0) {
-            Some(job) => self.core.store.find::<BackupJob>(&self.scope(), job).await?,
-            None => None,
-        };
-        let failure = last.as_ref().and_then(|job| job.failure.as_ref());
-        let runs = RunFacts {
-            failed_in_a_row,
-            last_failure: failure.map(|failure| failure.message.as_str()),
-            running_since: assessed.running_since,
-            next_slot: state.and_then(|state| state.next_run_at),
-        };
-        let rpo = assessed.rpo.as_ref().and_then(|rpo| rpo_issue(rpo, &runs));
-        let rto = assessed.rto.as_ref().and_then(RtoVerdict::issue);
-        let issues: Vec<String> = rpo.into_iter().chain(rto).collect();
-        Ok((!issues.is_empty()).then(|| issues.join(" ")))
     }
 
     /// The exact share of the time from `from` to `to` in which a policy kept its RPO, with its worst
@@ -289,6 +217,44 @@ impl Tenant {
             restated: over(Book::Restated),
         })
     }
+}
+
+fn policy_compliance(assessed: &Assessed, runs: &Tally) -> PolicyCompliance {
+    let (policy, state) = (&assessed.policy, assessed.state.as_deref());
+    PolicyCompliance {
+        policy: policy.id,
+        name: policy.name.clone(),
+        cluster: policy.cluster.clone(),
+        enabled: policy.enabled,
+        rpo_target: policy.rpo,
+        rto_target: policy.rto,
+        is_compliant: assessed.is_compliant(),
+        rpo: assessed.rpo,
+        rto: assessed.rto,
+        last_successful_backup: state.and_then(|state| state.last_success_at),
+        recovery_point_at: state.and_then(|state| state.newest_usable).map(|point| point.recovery_point_at),
+        backup_count_30d: runs.completed,
+        failed_backups_30d: runs.failed,
+        issue: issue(assessed),
+    }
+}
+
+/// Everything that is wrong with a policy, in sentences.
+fn issue(assessed: &Assessed) -> Option<String> {
+    let (policy, state) = (&assessed.policy, assessed.state.as_deref());
+    if policy.rpo.is_none() && policy.rto.is_none() {
+        return Some("No RPO and no RTO is set, so there is nothing to keep. Set one.".to_owned());
+    }
+    let runs = RunFacts {
+        failed_in_a_row: state.map_or(0, |state| state.failures_in_a_row),
+        last_failure: state.and_then(|state| state.last_failure.as_deref()),
+        running_since: assessed.running_since,
+        next_slot: state.and_then(|state| state.next_run_at),
+    };
+    let rpo = assessed.rpo.as_ref().and_then(|rpo| rpo_issue(rpo, &runs));
+    let rto = assessed.rto.as_ref().and_then(RtoVerdict::issue);
+    let issues: Vec<String> = rpo.into_iter().chain(rto).collect();
+    (!issues.is_empty()).then(|| issues.join(" "))
 }
 
 /// A policy's attainment over a window, from the records of its cluster.

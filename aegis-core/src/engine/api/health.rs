@@ -10,7 +10,7 @@ use super::{
     compliance::attained,
 };
 use crate::{
-    engine::{Aegis, EngineError, Health, decide::PointBook},
+    engine::{Aegis, EngineError, Health, decide::PointBook, runtime::Counter},
     model::{
         BackupRecord, Bytes, ClusterName, JobStatus, NamespaceName, RecordState, StorageUri, Timestamp,
         VerificationLevel, Versioned,
@@ -20,14 +20,13 @@ use crate::{
         exposure::{self, Book},
         health::{
             ClusterFacts, ClusterHealth, CoverageFacts, HealthScore, HealthStatus, HealthTotals,
-            PolicyHealth, PolicyScoreFacts, Proof, RpoFacts, judge_cluster, overall, score,
+            PolicyHealth, PolicyScoreFacts, Proof, RpoFacts, Tally, judge_cluster, overall, score,
         },
         rto,
     },
     seams::{JobQuery, RecordQuery, Window},
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Over which time the score looks at attainment, and how old a tried restore may be.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many runs of a policy the score looks at.
@@ -90,9 +89,9 @@ pub struct BackupStatus {
     pub last_backup_at: Option<Timestamp>,
     /// How that job ended.
     pub last_backup_status: Option<JobStatus>,
-    /// Jobs made in the last 24 hours that made a record.
+    /// Jobs that ended in the last 24 hours and made a record.
     pub backups_last_24h: u64,
-    /// Jobs made in the last 24 hours that failed.
+    /// Jobs that failed in the last 24 hours.
     pub failed_last_24h: u64,
     /// What its records take in storage, as far as it is known.
     pub total_size: Bytes,
@@ -136,10 +135,12 @@ impl Tenant {
         // Everything outside is asked at once, so that what is away costs one wait.
         let gaps = future::join_all(names.iter().map(|name| self.gaps(name)));
         let (away, gaps) = future::join(self.locations_away(), gaps).await;
+        let runs = self.core.runs_by_cluster(Counter::LeftDay, &self.tenant, now).await?;
         let mut clusters = Vec::with_capacity(names.len());
         for (name, gaps) in names.into_iter().zip(gaps) {
             let own: Vec<_> = policies.iter().filter(|assessed| assessed.policy.cluster == name).collect();
-            clusters.push(self.summarize(name, &own, &away, gaps?, now).await?);
+            let day = runs.get(&name).copied().unwrap_or_default();
+            clusters.push(self.summarize(name, &own, &day, &away, gaps?, now).await?);
         }
         let (status, totals) = overall(clusters.iter().map(|cluster| cluster.health.status));
         Ok(HealthSummary { overall: status, assessed_at: now, clusters, totals })
@@ -149,11 +150,12 @@ impl Tenant {
         &self,
         cluster: ClusterName,
         policies: &[&Assessed],
+        day: &Tally,
         away: &[StorageUri],
         gaps: Gaps,
         now: Timestamp,
     ) -> Result<ClusterSummary, EngineError> {
-        let backups = self.backup_status(&cluster, policies, now).await?;
+        let backups = self.backup_status(&cluster, policies, day).await?;
         let readiness = self.readiness(&cluster, policies, now).await?;
         let judged: Vec<_> = policies.iter().map(|assessed| policy_health(assessed)).collect();
         let uses =
@@ -173,7 +175,7 @@ impl Tenant {
         &self,
         cluster: &ClusterName,
         policies: &[&Assessed],
-        now: Timestamp,
+        day: &Tally,
     ) -> Result<BackupStatus, EngineError> {
         let ended =
             [JobStatus::Completed, JobStatus::PartiallyFailed, JobStatus::Failed, JobStatus::Cancelled];
@@ -182,7 +184,6 @@ impl Tenant {
         query.statuses = ended.to_vec();
         query.hidden = true;
         let last = self.core.store.jobs(&query).await?.items.into_iter().next();
-        let since = now.saturating_sub(DAY);
         let mut there = RecordQuery::new(self.scope());
         there.cluster = Some(cluster.clone());
         there.states = vec![RecordState::Available, RecordState::Expired, RecordState::Deleting];
@@ -191,25 +192,10 @@ impl Tenant {
             active_policies: policies.iter().filter(|assessed| assessed.policy.enabled).count(),
             last_backup_at: last.as_ref().and_then(|job| job.completed_at),
             last_backup_status: last.as_ref().map(|job| job.status),
-            backups_last_24h: self.jobs_since(cluster, &ended[..2], since).await?,
-            failed_last_24h: self.jobs_since(cluster, &[JobStatus::Failed], since).await?,
+            backups_last_24h: day.records(),
+            failed_last_24h: day.failed,
             total_size: self.core.store.record_totals(&there).await?.stored,
         })
-    }
-
-    async fn jobs_since(
-        &self,
-        cluster: &ClusterName,
-        statuses: &[JobStatus],
-        since: Timestamp,
-    ) -> Result<u64, EngineError> {
-        let count = Window { limit: 0, offset: 0, after: None, count: true };
-        let mut query = JobQuery::new(self.scope()).with_window(count);
-        query.cluster = Some(cluster.clone());
-        query.statuses = statuses.to_vec();
-        query.from = Some(since);
-        query.hidden = true;
-        Ok(self.core.store.jobs(&query).await?.total.unwrap_or_default())
     }
 
     async fn readiness(

@@ -153,12 +153,14 @@ fn slot_reason(slot: &Slot) -> String {
 }
 
 /// How a job of a policy ended, for the policy's state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RunEnd {
     /// The job.
     pub(crate) job: JobId,
     /// How it ended.
     pub(crate) status: JobStatus,
+    /// Why, if it failed.
+    pub(crate) failure: Option<String>,
 }
 
 impl Decider<'_> {
@@ -185,11 +187,16 @@ impl Decider<'_> {
         let mut next = PolicyState::clone(state);
         next.last_job = Some(end.job);
         next.last_run_status = Some(end.status);
-        next.failures_in_a_row = match end.status {
-            JobStatus::Completed | JobStatus::PartiallyFailed => 0,
-            JobStatus::Failed => next.failures_in_a_row.saturating_add(1),
-            JobStatus::Pending | JobStatus::InProgress | JobStatus::Cancelled => next.failures_in_a_row,
-        };
+        match end.status {
+            JobStatus::Completed | JobStatus::PartiallyFailed => {
+                (next.failures_in_a_row, next.last_failure) = (0, None);
+            }
+            JobStatus::Failed => {
+                next.failures_in_a_row = next.failures_in_a_row.saturating_add(1);
+                next.last_failure = end.failure;
+            }
+            JobStatus::Pending | JobStatus::InProgress | JobStatus::Cancelled => {}
+        }
         next.next_sweep_at = next.next_sweep_at.or(Some(self.now));
         let facts = EventFacts {
             cluster: Some(state.cluster.clone()),

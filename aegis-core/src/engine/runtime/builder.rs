@@ -6,7 +6,7 @@ use std::{
 };
 
 use rand::{TryRngCore, rngs::OsRng};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 
 use super::core::{Core, Location, Served};
 use crate::{
@@ -173,7 +173,6 @@ impl AegisBuilder {
         });
         Ok(Aegis::new(Core {
             started: clock.monotonic(),
-            figures: Mutex::default(),
             store,
             clock,
             ids,

@@ -9,9 +9,7 @@ use std::{
     },
 };
 
-use tokio::sync::{Mutex, Notify};
-
-use super::figures::AllFigures;
+use tokio::sync::Notify;
 
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
@@ -62,8 +60,6 @@ pub(crate) struct Core {
     pub(crate) closing: AtomicBool,
     /// When the engine was put together.
     pub(crate) started: Monotonic,
-    /// What was folded from the event log so far; nothing rests on it.
-    pub(crate) figures: Mutex<AllFigures>,
 }
 
 impl fmt::Debug for Core {

@@ -10,11 +10,11 @@ use crate::{
         decide::{PointBook, count_alike, covers, keep_rpo, note_newest, policy_facts, rpo_state},
     },
     model::{
-        BackupRecord, ClusterName, Entity, EventKind, Policy, PolicyState, Principal, RecordState, TenantId,
-        Timestamp, Versioned,
+        BackupRecord, ClusterName, Entity, EventKind, Policy, PolicyState, Principal, RecentBackup,
+        RecordState, TenantId, Timestamp, Versioned,
     },
     rules::exposure::{Book, CountingPoint, NewestPoint, StateChange},
-    seams::{Changeset, PolicyQuery, RecordQuery, Scope, StoreExt, Write},
+    seams::{Changeset, PolicyQuery, RecordQuery, Scope, StoreExt, Window, Write},
 };
 
 /// What happened to a record that is of interest to exposure.
@@ -100,6 +100,9 @@ impl Core {
         if novelty == Novelty::New && (!record.partial || policy.count_partial) {
             state.last_success_at = state.last_success_at.max(Some(record.created_at));
         }
+        if novelty == Novelty::New && record.policy == Some(policy.id) {
+            state.note_backup(RecentBackup::of(record));
+        }
         if state == before {
             return Ok(());
         }
@@ -110,7 +113,7 @@ impl Core {
         Ok(())
     }
 
-    /// Judges the exposure of every policy of a cluster anew, from what is in the catalogue: after it
+    /// Notes what the policies of a cluster have to show anew, from what is in the catalogue: after it
     /// was filled otherwise than by backups. Idempotent.
     pub(crate) async fn renew_exposure(
         &self,
@@ -129,6 +132,11 @@ impl Core {
                 let mut next = PolicyState::clone(&state);
                 let newest = self.newest_point(&policy, None, changeset.at).await?;
                 note_newest(&mut next, &policy, newest, changeset.at);
+                let mut query =
+                    RecordQuery::new(Scope::Everyone).with_window(Window::first(PolicyState::RECENT));
+                query.policy = Some(policy.id);
+                let recent = self.store.records(&query).await?.items;
+                next.recent = recent.iter().map(|record| RecentBackup::of(record)).collect();
                 if next != *state.value {
                     let kind = EventKind::PolicyStateChanged;
                     changeset.update(state.version, next, kind, policy_facts(&policy));

@@ -1,4 +1,5 @@
-//! Those that read the event log: the sealer, the keeper of manifests, the notifiers, subscribers.
+//! Those that read the event log: the sealer, those who count, the keeper of manifests, the notifiers,
+//! subscribers.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -6,6 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 
 use super::{
     Core,
+    figures::{Counter, Counting},
     held::{HeldLease, Hold},
     manifest::{Manifest, delete_manifest, manifest_key, write_manifest},
 };
@@ -35,6 +37,8 @@ pub(crate) enum Reader {
     Sealer { lease: HeldLease, pruned_at: Option<Monotonic> },
     /// Keeps the manifests of one location true.
     Keeper { lease: HeldLease, storage: Arc<dyn ObjectStorage> },
+    /// Counts runs, for figures.
+    Counters { lease: HeldLease, counting: Vec<Counting> },
     /// Delivers to one notifier.
     Deliverer { lease: HeldLease, notifier: Arc<dyn Notifier> },
 }
@@ -43,6 +47,8 @@ impl Reader {
     /// Every reader of the engine, the sealer first.
     pub(crate) fn all(core: &Core) -> Vec<Self> {
         let sealer = Self::Sealer { lease: HeldLease::new(LeaseName::sealer()), pruned_at: None };
+        let counting = Counter::ALL.into_iter().map(Counting::new).collect();
+        let counters = Self::Counters { lease: HeldLease::new(LeaseName::figures()), counting };
         let keepers = core.locations.iter().map(|location| Self::Keeper {
             lease: HeldLease::new(LeaseName::manifests(location.storage.uri())),
             storage: Arc::clone(&location.storage),
@@ -51,7 +57,7 @@ impl Reader {
             lease: HeldLease::new(LeaseName::notifier(notifier.name())),
             notifier: Arc::clone(notifier),
         });
-        std::iter::once(sealer).chain(keepers).chain(deliverers).collect()
+        [sealer, counters].into_iter().chain(keepers).chain(deliverers).collect()
     }
 
     /// Catches up. What goes wrong is tried again by the next pass.
@@ -65,6 +71,7 @@ impl Reader {
                 sealed
             }
             Self::Keeper { lease, storage } => keep_manifests(core, lease, storage).await,
+            Self::Counters { lease, counting } => count_runs(core, lease, counting).await,
             Self::Deliverer { lease, notifier } => deliver(core, lease, &**notifier).await,
         };
         if let Err(error) = caught_up {
@@ -80,9 +87,10 @@ impl Reader {
     /// Gives its lease back.
     pub(crate) async fn close(&mut self, core: &Core) {
         match self {
-            Self::Sealer { lease, .. } | Self::Keeper { lease, .. } | Self::Deliverer { lease, .. } => {
-                lease.release(core).await;
-            }
+            Self::Sealer { lease, .. }
+            | Self::Counters { lease, .. }
+            | Self::Keeper { lease, .. }
+            | Self::Deliverer { lease, .. } => lease.release(core).await,
         }
     }
 }
@@ -113,6 +121,19 @@ async fn prune(core: &Core, pruned_at: &mut Option<Monotonic>) -> Result<(), Eng
     }
     *pruned_at = Some(now);
     Ok(core.store.prune(core.clock.now()).await?)
+}
+
+/// Counts the runs that every counter has come to. The lease only saves doing it twice.
+async fn count_runs(
+    core: &Core,
+    lease: &mut HeldLease,
+    counting: &mut [Counting],
+) -> Result<(), EngineError> {
+    let Hold::Ours(_) = lease.ensure(core).await? else { return Ok(()) };
+    for counter in counting {
+        counter.catch_up(core).await?;
+    }
+    Ok(())
 }
 
 /// Rewrites the manifests in one location of records that changed since they were last written.

@@ -22,6 +22,7 @@ pub use run::Running;
 
 pub(crate) use commit::{Outcome, RETRIES, commit};
 pub(crate) use core::{Core, Served};
+pub(crate) use figures::{Counter, SECONDS_PER_DAY};
 pub(crate) use log::{Reader, subscribe};
 pub(crate) use manifest::{delete_manifest, read_manifests};
 pub(crate) use steps::{group_of, newest_of_cluster, target_namespaces};

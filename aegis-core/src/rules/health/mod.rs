@@ -16,4 +16,4 @@ pub use score::{
     Advice, Cap, Component, ComponentKind, CoverageFacts, HealthScore, PolicyScoreFacts, Proof, Ratio,
     RpoFacts, score,
 };
-pub use statistics::{Outcome, RunFact, SlidingTally, Statistics, Tally, Trend};
+pub use statistics::{Facet, Outcome, RunFact, Statistics, Tally, Trend};

@@ -3,10 +3,7 @@
 //! A [`Tally`] can be added to and taken from, so that a run that leaves a sliding window is a
 //! change like any other, and nothing is ever counted anew.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,20 +49,53 @@ pub struct RunFact {
 #[serde(default)]
 pub struct Tally {
     /// Runs that completed.
+    #[serde(skip_serializing_if = "is_zero")]
     pub completed: u64,
     /// Runs that made only a part.
+    #[serde(skip_serializing_if = "is_zero")]
     pub partially_failed: u64,
     /// Runs that failed.
+    #[serde(skip_serializing_if = "is_zero")]
     pub failed: u64,
     /// Runs that somebody stopped.
+    #[serde(skip_serializing_if = "is_zero")]
     pub cancelled: u64,
     /// Microseconds of all runs that made a record.
+    #[serde(skip_serializing_if = "is_zero")]
     micros: u64,
     /// Sizes of those whose size is known, and how many these are.
+    #[serde(skip_serializing_if = "is_zero")]
     size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     sized: u64,
     /// What runs added to the storage.
+    #[serde(skip_serializing_if = "is_zero")]
     added: u64,
+}
+
+/// Whether there is nothing to write down.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl RunFact {
+    /// What it has in common with others.
+    #[must_use]
+    pub fn facet(&self) -> Facet {
+        Facet { cluster: self.cluster.clone(), kind: self.kind, policy: self.policy }
+    }
+}
+
+/// What runs have in common that are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Facet {
+    /// What they backed up.
+    pub cluster: ClusterName,
+    /// What kind of backup they made.
+    pub kind: BackupKind,
+    /// The policy that asked for them, if one did.
+    pub policy: Option<PolicyId>,
 }
 
 impl Tally {
@@ -86,6 +116,12 @@ impl Tally {
             tally.sized = u64::from(run.size.is_some());
         }
         tally
+    }
+
+    /// How the runs ended, and nothing else of them.
+    #[must_use]
+    pub const fn outcomes(&self) -> Self {
+        Self { micros: 0, size: 0, sized: 0, added: 0, ..*self }
     }
 
     /// With `other` added.
@@ -179,101 +215,19 @@ pub struct Statistics {
 impl Statistics {
     /// Counts one run. The order of runs does not matter; the caller counts each once.
     pub fn count(&mut self, run: &RunFact) {
-        self.change(run, Tally::plus);
+        self.add(run.at.as_seconds().div_euclid(86_400), &run.facet(), &Tally::of(run));
     }
 
-    /// Takes back a run that had been counted.
-    pub fn discount(&mut self, run: &RunFact) {
-        self.change(run, Tally::minus);
-        self.by_kind.retain(|_, tally| tally.runs() > 0);
-        self.by_policy.retain(|_, tally| tally.runs() > 0);
-        self.by_cluster.retain(|_, tally| tally.runs() > 0);
-        self.by_day.retain(|_, tally| tally.runs() > 0);
-    }
-
-    /// Counts every run that `other` counted.
-    pub fn add(&mut self, other: &Self) {
-        fn merge<K: Ord + Clone>(into: &mut BTreeMap<K, Tally>, from: &BTreeMap<K, Tally>) {
-            for (key, tally) in from {
-                let sum = into.entry(key.clone()).or_default();
-                *sum = sum.plus(tally);
-            }
+    /// Counts the runs of a tally, which ended on `day` and have a facet in common.
+    pub fn add(&mut self, day: i64, facet: &Facet, tally: &Tally) {
+        let add = |sum: &mut Tally| *sum = sum.plus(tally);
+        add(&mut self.total);
+        add(self.by_kind.entry(facet.kind).or_default());
+        add(self.by_cluster.entry(facet.cluster.clone()).or_default());
+        add(self.by_day.entry(day).or_default());
+        if let Some(policy) = facet.policy {
+            add(self.by_policy.entry(policy).or_default());
         }
-        self.total = self.total.plus(&other.total);
-        merge(&mut self.by_kind, &other.by_kind);
-        merge(&mut self.by_policy, &other.by_policy);
-        merge(&mut self.by_cluster, &other.by_cluster);
-        merge(&mut self.by_day, &other.by_day);
-    }
-
-    fn change(&mut self, run: &RunFact, by: impl Fn(&Tally, &Tally) -> Tally) {
-        let one = Tally::of(run);
-        let apply = |tally: &mut Tally| *tally = by(tally, &one);
-        apply(&mut self.total);
-        apply(self.by_kind.entry(run.kind).or_default());
-        apply(self.by_cluster.entry(run.cluster.clone()).or_default());
-        apply(self.by_day.entry(run.at.as_seconds().div_euclid(86_400)).or_default());
-        if let Some(policy) = run.policy {
-            apply(self.by_policy.entry(policy).or_default());
-        }
-    }
-}
-
-/// The tally of the runs that ended in the last so-and-so long; each run enters once, leaves once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlidingTally {
-    length: Duration,
-    total: Tally,
-    /// Oldest first.
-    inside: VecDeque<(Timestamp, Tally)>,
-}
-
-impl SlidingTally {
-    /// A window of `length`, with nothing in it.
-    #[must_use]
-    pub const fn new(length: Duration) -> Self {
-        Self {
-            length,
-            total: Tally {
-                completed: 0,
-                partially_failed: 0,
-                failed: 0,
-                cancelled: 0,
-                micros: 0,
-                size: 0,
-                sized: 0,
-                added: 0,
-            },
-            inside: VecDeque::new(),
-        }
-    }
-
-    /// Counts a run. Runs may come late, and in any order.
-    pub fn count(&mut self, run: &RunFact) {
-        let one = Tally::of(run);
-        let place = self.inside.partition_point(|(at, _)| *at <= run.at);
-        self.inside.insert(place, (run.at, one));
-        self.total = self.total.plus(&one);
-    }
-
-    /// Lets go of the runs that ended `length` or longer before `now`.
-    pub fn advance(&mut self, now: Timestamp) {
-        let edge = now.saturating_sub(self.length);
-        while let Some((_, gone)) = self.inside.pop_front_if(|(at, _)| *at <= edge) {
-            self.total = self.total.minus(&gone);
-        }
-    }
-
-    /// When the next run leaves.
-    #[must_use]
-    pub fn next_change_at(&self) -> Option<Timestamp> {
-        self.inside.front().map(|(at, _)| at.saturating_add(self.length))
-    }
-
-    /// The sums as of the last [`advance`](Self::advance).
-    #[must_use]
-    pub const fn tally(&self) -> &Tally {
-        &self.total
     }
 }
 
@@ -344,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_counted_by_day_kind_policy_and_cluster_and_can_be_taken_back() {
+    fn runs_are_counted_by_day_kind_policy_and_cluster() {
         let mut all = Statistics::default();
         let policy = PolicyId::from_uuid(uuid::Uuid::from_u128(1));
         let (first, second) = (
@@ -355,23 +309,21 @@ mod tests {
         all.count(&second);
         assert_eq!(all.by_day.keys().copied().collect::<Vec<_>>(), [0, 1]);
         assert_eq!((all.by_policy[&policy].runs(), all.by_kind[&BackupKind::Full].runs()), (1, 2));
-        all.discount(&first);
-        all.discount(&second);
-        assert_eq!(all, Statistics::default());
     }
 
     #[test]
-    fn leaving_a_sliding_window_is_a_change_like_another() {
-        let mut day = SlidingTally::new(Duration::from_secs(86_400));
-        day.count(&run(100, Outcome::Failed));
-        day.count(&run(0, Outcome::Completed));
-        assert_eq!((day.tally().runs(), day.next_change_at()), (2, Some(Timestamp::from_seconds(86_400))));
-        day.advance(Timestamp::from_seconds(86_399));
-        assert_eq!(day.tally().runs(), 2);
-        day.advance(Timestamp::from_seconds(86_400));
-        assert_eq!((day.tally().completed, day.tally().failed), (0, 1));
-        day.advance(Timestamp::MAX);
-        assert_eq!((day.tally(), day.next_change_at()), (&Tally::default(), None));
+    fn what_is_taken_away_leaves_what_was_there_before() {
+        let (one, other) = (Tally::of(&run(0, Outcome::Completed)), Tally::of(&run(9, Outcome::Failed)));
+        assert_eq!(one.plus(&other).minus(&one), other);
+        assert_eq!(one.outcomes(), Tally { completed: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn a_tally_reads_back_as_it_was_written_and_nothing_is_not_written() {
+        let tally = Tally::of(&run(0, Outcome::Completed));
+        let text = serde_json::to_string(&tally).unwrap();
+        assert_eq!(serde_json::from_str::<Tally>(&text).unwrap(), tally);
+        assert_eq!(serde_json::to_string(&Tally::default()).unwrap(), "{}");
     }
 
     #[test]

@@ -25,6 +25,12 @@ impl LeaseName {
         Self("sealer".into())
     }
 
+    /// The counting of what the event log tells.
+    #[must_use]
+    pub fn figures() -> Self {
+        Self("figures".into())
+    }
+
     /// The keeping of the manifests in one storage location.
     #[must_use]
     pub fn manifests(location: &StorageUri) -> Self {

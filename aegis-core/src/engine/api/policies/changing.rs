@@ -1,11 +1,6 @@
 //! Changing a policy.
 
-use super::{
-    super::{Tenant, assess::took},
-    PolicyView,
-    checking::lint_policy,
-    plan_dr_tests, standing, table_of,
-};
+use super::{super::Tenant, PolicyView, checking::lint_policy, plan_dr_tests, standing, table_of};
 use crate::{
     engine::{
         EngineError,
@@ -90,10 +85,11 @@ impl Tenant {
             self.check_dr_rule(&after.cluster, after.dr_test.as_ref())?;
             self.core.storage_for(&self.tenant, &after.location)?;
             let now = self.core.clock.now();
-            let longest = self.recent_records(id).await?.iter().map(|record| took(record)).max();
+            let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
+            let longest = state.iter().flat_map(|state| &state.recent).map(|backup| backup.took).max();
             let warnings = lint_policy(&after, longest, now)?;
             let around = Surroundings {
-                state: self.core.store.find::<PolicyState>(&self.scope(), id).await?,
+                state,
                 old_name: self.reserved_name(&before).await?,
                 activity: self.core.activity(&before).await?,
                 newest: if asks_anew(&before, &after) {

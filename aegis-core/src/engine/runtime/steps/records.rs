@@ -108,10 +108,9 @@ impl Worker {
         mut changeset: Changeset,
     ) -> Result<(), Interrupted> {
         let base = Self::freed_base(job, &changeset);
-        if let (Some(policy), Some(status)) = (job.policy, ended_status(&changeset))
+        if let (Some(policy), Some(end)) = (job.policy, run_end(&changeset))
             && let Some(state) = self.core.store.find::<PolicyState>(&Scope::Everyone, policy).await?
         {
-            let end = RunEnd { job: job.id, status };
             self.decider().note_run(&mut changeset, &state, end);
         }
         if let Some(base) = base {
@@ -149,7 +148,7 @@ impl Worker {
 }
 
 /// How the job of this changeset ended, if it did.
-fn ended_status(changeset: &Changeset) -> Option<crate::model::JobStatus> {
+fn run_end(changeset: &Changeset) -> Option<RunEnd> {
     changeset.changes.iter().find_map(|change| match (&change.write, change.kind) {
         (
             Write::Update(Entity::Job(job), _),
@@ -157,7 +156,11 @@ fn ended_status(changeset: &Changeset) -> Option<crate::model::JobStatus> {
             | EventKind::JobPartiallyFailed
             | EventKind::JobFailed
             | EventKind::JobCancelled,
-        ) => Some(job.status),
+        ) => Some(RunEnd {
+            job: job.id,
+            status: job.status,
+            failure: job.failure.as_ref().map(|failure| failure.message.clone()),
+        }),
         _ => None,
     })
 }
