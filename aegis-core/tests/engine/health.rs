@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aegis_core::{
     engine::{Aegis, Connection, Execute, HealthSummary, NewPlan},
-    model::{BackupKind, JobStatus, NamespaceSelection, PolicyId, RestoreTarget, Rpo, Rto, Timestamp},
+    model::{JobStatus, NamespaceSelection, PolicyId, RestoreTarget, Rpo, Rto, Timestamp},
     rules::health::{Cap, ComponentKind, HealthReason, HealthStatus},
-    seams::{ErrorClass, RecordQuery, Scope, WorkKind},
+    seams::{RecordQuery, Scope, WorkKind},
     testing::Script,
 };
 
