@@ -59,6 +59,13 @@ impl Spread {
         Self { marks: [(0, least), (500_000, median), (990_000, p99), (1_000_000, most)] }
     }
 
+    /// What 99 of a hundred take at most.
+    #[must_use]
+    pub fn p99(&self) -> Duration {
+        let [(_, least), (_, median), (_, p99), _] = self.marks;
+        least.max(median).max(p99)
+    }
+
     pub(super) fn draw(&self, luck: Luck) -> Duration {
         let rank = luck.below(MILLION.into());
         let [mut before, marks @ ..] = self.marks;
