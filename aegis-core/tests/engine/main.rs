@@ -12,6 +12,7 @@ mod health;
 mod jobs;
 mod leases;
 mod log;
+mod once;
 mod policies;
 mod rebuilding;
 mod recovery;

@@ -8,8 +8,8 @@ use crate::{
         runtime::{RETRIES, drills::DrRecords},
     },
     model::{
-        BackupRecord, ClusterName, DisplayName, DrKeep, DrTarget, DrTest, DrTestId, DrTestRule, Policy,
-        PolicyId, RecordChoice, RecordId, VerificationLevel, Versioned,
+        BackupRecord, ClusterName, DisplayName, DrKeep, DrTarget, DrTest, DrTestId, DrTestRule, EntityKey,
+        Policy, PolicyId, RecordChoice, RecordId, VerificationLevel, Versioned,
     },
     seams::DrTestQuery,
 };
@@ -84,6 +84,7 @@ impl Tenant {
                 timeout: self.core.options.dr_test_timeout,
             };
             decider.begin_dr_test(&mut changeset, id, order, prepared);
+            self.take_key(&mut changeset, EntityKey::DrTest(id));
             if self.commit(changeset).await?.is_none() {
                 self.core.wake(&target_cluster);
                 return self.dr_test(id).await;

@@ -10,7 +10,7 @@ use super::{
     compliance::attained,
 };
 use crate::{
-    engine::{Aegis, EngineError, Health, decide::PointBook, runtime::Counter},
+    engine::{Aegis, Connection, EngineError, Health, decide::PointBook, runtime::Counter},
     model::{
         BackupRecord, Bytes, ClusterName, JobStatus, NamespaceName, RecordState, StorageUri, Timestamp,
         VerificationLevel, Versioned,
@@ -24,7 +24,7 @@ use crate::{
         },
         rto,
     },
-    seams::{JobQuery, RecordQuery, Window},
+    seams::{Capabilities, JobQuery, RecordQuery, Window},
 };
 
 /// Over which time the score looks at attainment, and how old a tried restore may be.
@@ -117,6 +117,17 @@ impl Aegis {
     /// and locations of every tenant: for operators, not for answers to tenants.
     pub async fn health(&self) -> Health {
         self.core().health().await
+    }
+
+    /// Whether the store answers, without which nothing can be asked of the engine; waits 5 s at most.
+    pub async fn store_connection(&self) -> Connection {
+        self.core().probe_store().await
+    }
+
+    /// Every cluster that is served here, by name, with what its driver can do. Names clusters of
+    /// every tenant, as [`health`](Self::health) does.
+    pub fn clusters(&self) -> impl Iterator<Item = (&ClusterName, &Capabilities)> {
+        self.core().clusters.iter().map(|(name, served)| (name, served.driver.capabilities()))
     }
 }
 

@@ -6,8 +6,8 @@ use super::{Listing, Tenant};
 use crate::{
     engine::{EngineError, decide::job_facts},
     model::{
-        BackupJob, BackupKind, ClusterName, DisplayName, EventKind, JobId, JobStatus, Labels, Machine,
-        NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
+        BackupJob, BackupKind, ClusterName, DisplayName, EntityKey, EventKind, JobId, JobStatus, Labels,
+        Machine, NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
     },
     seams::{JobOrder, JobQuery, ProgressReport, Scope, Window},
 };
@@ -139,6 +139,7 @@ impl Tenant {
             };
             let facts = job_facts(&job);
             changeset.insert(job, EventKind::JobCreated, facts);
+            self.take_key(&mut changeset, EntityKey::Job(id));
             (changeset, id)
         };
         self.commit_new(changeset).await?;
@@ -160,6 +161,7 @@ impl Tenant {
             job.created_by = self.principal.clone();
             let facts = job_facts(&job);
             changeset.insert(job, EventKind::JobCreated, facts);
+            self.take_key(&mut changeset, EntityKey::Job(id));
             (changeset, id)
         };
         self.commit_new(changeset).await?;

@@ -7,8 +7,8 @@ use crate::{
         decide::{point_of, record_facts},
     },
     model::{
-        BackupRecord, DisplayName, EventKind, ExpiredBy, Hold, Policy, RecordId, RecordState, RecordStep,
-        Timestamp, Verification, VerificationId, VerificationLevel, Versioned,
+        BackupRecord, DisplayName, EntityKey, EventKind, ExpiredBy, Hold, Policy, RecordId, RecordState,
+        RecordStep, Timestamp, Verification, VerificationId, VerificationLevel, Versioned,
     },
     rules::retention::not_before,
     seams::{BrowsePage, BrowseRequest, RecordQuery, RecordTotals, StoreExt, VerificationQuery},
@@ -212,6 +212,7 @@ impl Tenant {
                 *verification.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(new.id);
                 let facts = record_facts(record);
                 changeset.update(record.version, next, EventKind::RecordUseChanged, facts.clone());
+                self.take_key(&mut changeset, EntityKey::Verification(new.id));
                 changeset.insert(new, EventKind::VerificationStarted, facts);
                 Ok(changeset)
             })

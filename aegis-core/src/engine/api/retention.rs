@@ -8,8 +8,8 @@ use crate::{
         runtime::{RETRIES, group_of, newest_of_cluster},
     },
     model::{
-        CheckStatus, EventFacts, EventKind, Policy, PolicyId, PolicyState, Reservation, ReservationKey,
-        RetentionDecision, RetentionRules, RetentionRun, StorageUri, Versioned,
+        CheckStatus, EntityKey, EventFacts, EventKind, Policy, PolicyId, PolicyState, Reservation,
+        ReservationKey, RetentionDecision, RetentionRules, RetentionRun, StorageUri, Versioned,
     },
     rules::retention::Acknowledgement,
     seams::{RetentionRunQuery, StoreExt, Window},
@@ -106,6 +106,7 @@ impl Tenant {
                 let facts = EventFacts { policy: Some(policy.id), ..EventFacts::default() };
                 sweep.changeset.update(state.version, next, EventKind::PolicyStateChanged, facts);
             }
+            self.take_key(&mut sweep.changeset, EntityKey::RetentionRun(sweep.run.id));
             if self.commit(sweep.changeset).await?.is_none() {
                 self.core.wake(&policy.cluster);
                 return Ok(sweep.run);

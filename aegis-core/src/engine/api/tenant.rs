@@ -2,14 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
+use super::Once;
 use crate::{
     engine::{
         EngineError,
         decide::Decider,
         runtime::{Core, Outcome, RETRIES, commit},
     },
-    model::{ClusterName, Principal, StorageUri, Stored, TenantId, Versioned},
-    seams::{Changeset, Conflict, Scope, StoreExt},
+    model::{ClusterName, Principal, StorageUri, Stored, TenantId, Timestamp, Versioned},
+    seams::{Capabilities, Changeset, Conflict, Scope, StoreExt},
 };
 
 /// Everything that one principal can do for one tenant. What belongs to another tenant does not
@@ -22,6 +23,7 @@ pub struct Tenant {
     pub(super) core: Arc<Core>,
     pub(super) tenant: TenantId,
     pub(super) principal: Principal,
+    pub(super) once: Option<Once>,
 }
 
 /// A part of a list.
@@ -35,7 +37,7 @@ pub struct Listing<T> {
 
 impl Tenant {
     pub(crate) const fn new(core: Arc<Core>, tenant: TenantId, principal: Principal) -> Self {
-        Self { core, tenant, principal }
+        Self { core, tenant, principal, once: None }
     }
 
     /// Whose things these are.
@@ -48,6 +50,12 @@ impl Tenant {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The present instant, by the engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
     }
 
     pub(super) fn scope(&self) -> Scope {
@@ -101,7 +109,7 @@ impl Tenant {
         }
         match commit(&self.core, changeset).await? {
             Outcome::Applied => Ok(None),
-            Outcome::Conflict(conflict) => Ok(Some(conflict)),
+            Outcome::Conflict(conflict) => self.unless_done(conflict).map(Some),
         }
     }
 
@@ -125,6 +133,14 @@ impl Tenant {
     pub fn clusters(&self) -> impl Iterator<Item = &ClusterName> {
         let own = self.core.clusters.iter();
         own.filter(|(_, served)| served.options.tenants.contains(&self.tenant)).map(|(name, _)| name)
+    }
+
+    /// What the driver of one of the tenant's clusters can do.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the tenant has no such cluster, with those that it has.
+    pub fn capabilities(&self, cluster: &ClusterName) -> Result<&Capabilities, EngineError> {
+        Ok(self.core.cluster_of(&self.tenant, cluster)?.driver.capabilities())
     }
 
     /// The tenant's storage locations.

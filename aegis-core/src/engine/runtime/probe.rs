@@ -74,14 +74,19 @@ impl Core {
         let locations = future::join_all(self.locations.iter().map(|location| async {
             (location.storage.uri().clone(), self.probe_storage(&*location.storage).await)
         }));
-        let store = self.patiently(self.store.newest_event_at());
+        let store = self.probe_store();
         let (store, clusters, locations) = future::join3(store, clusters, locations).await;
         Health {
             uptime: self.clock.monotonic().since(self.started),
-            store: Connection::of(store),
+            store,
             clusters: clusters.into_iter().collect(),
             locations: locations.into_iter().collect(),
         }
+    }
+
+    /// Whether the store answers.
+    pub(crate) async fn probe_store(&self) -> Connection {
+        Connection::of(self.patiently(self.store.newest_event_at()).await)
     }
 
     async fn probe_cluster(&self, served: &Served) -> Connection {

@@ -221,6 +221,7 @@ impl Tenant {
             None => changeset.insert(state, EventKind::ClusterStateChanged, facts.clone()),
         }
         changeset.insert(execution, EventKind::ExecutionStarted, facts);
+        self.take_key(&mut changeset, EntityKey::Execution(id));
         Ok((changeset, id))
     }
 

@@ -12,9 +12,9 @@ use super::{Listing, Tenant};
 use crate::{
     engine::{EngineError, runtime::RETRIES},
     model::{
-        BackupRecord, ClusterName, DisplayName, EventFacts, EventKind, ExistingResourcePolicy, NamespaceName,
-        NamespaceSelection, PlanHash, PlanId, PlanStatus, RecordId, RecoveryPlan, RestoreOptions,
-        RestoreTarget, Versioned,
+        BackupRecord, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, ExistingResourcePolicy,
+        NamespaceName, NamespaceSelection, PlanHash, PlanId, PlanStatus, RecordId, RecoveryPlan,
+        RestoreOptions, RestoreTarget, Versioned,
     },
     seams::{PlanQuery, StoreExt},
 };
@@ -112,6 +112,7 @@ impl Tenant {
             let mut changeset = self.changeset(&decider);
             let facts = plan_facts(&plan);
             changeset.insert(plan, EventKind::PlanCreated, facts);
+            self.take_key(&mut changeset, EntityKey::Plan(id));
             (changeset, id)
         };
         self.commit_new(changeset).await?;

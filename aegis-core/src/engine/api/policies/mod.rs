@@ -152,6 +152,7 @@ impl Tenant {
             changeset.insert(with_due(state), EventKind::PolicyStateChanged, policy_facts(&policy));
             let facts = policy_facts(&policy);
             changeset.insert(policy.clone(), EventKind::PolicyCreated, facts);
+            self.take_key(&mut changeset, EntityKey::Policy(policy.id));
             changeset
         };
         self.commit_policy(changeset, &policy.name).await?;
