@@ -12,6 +12,7 @@
 //! | *always* | | [`Aegis`], [`engine`], [`model`], [`rules`], [`seams`] |
 //! | `memory` | yes | `store::MemoryStore`: exact, fast, gone when the process ends |
 //! | `files` | yes | `files`: directories and files; `storage`: a local folder, S3, GCS, Azure |
+//! | `http` | no | `http`: the HTTP API, an axum router over the engine |
 //! | `testing` | no | `testing`: manual clock, scripted driver, storage in memory, faults, conformance suites |
 //!
 //! A service with a driver and a store of its own takes `default-features = false`.
@@ -66,6 +67,10 @@ pub use aegis_files as files;
 /// Object storages: a local folder, S3, GCS, Azure.
 #[cfg(feature = "files")]
 pub use aegis_object_store as storage;
+
+/// The HTTP API: an axum router over the engine.
+#[cfg(feature = "http")]
+pub use aegis_http as http;
 
 /// The README, whose example must run.
 #[cfg(all(doctest, feature = "memory", feature = "files"))]

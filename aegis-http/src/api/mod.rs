@@ -1,0 +1,31 @@
+//! The API, one module per resource: its handlers, and beside them in `wire` what they read and write.
+
+mod compliance;
+mod executions;
+mod health;
+mod jobs;
+mod plans;
+mod policies;
+mod records;
+mod summary;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// What is served below `/api/v1`.
+pub(crate) fn v1() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(jobs::routes())
+        .merge(records::routes())
+        .merge(plans::routes())
+        .merge(executions::routes())
+        .merge(policies::routes())
+        .merge(compliance::routes())
+        .merge(summary::routes())
+}
+
+/// What is served beside it, whatever the server is at.
+pub(crate) fn probes() -> OpenApiRouter<App> {
+    health::routes()
+}

@@ -1,0 +1,200 @@
+//! DR policies as answers show them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aegis_core::{
+    engine::{PolicyView, Tenant},
+    model::{BackupJob, ClusterName, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome},
+    seams::Feature,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::read::RetentionBody;
+use crate::wire::{self, Hours, Time};
+
+/// A policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PolicyAnswer {
+    /// The policy.
+    pub(super) policy: PolicyBody,
+}
+
+/// Policies.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PolicyList {
+    /// The policies, the newest first.
+    pub(super) policies: Vec<PolicyBody>,
+    /// How many match in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) total: Option<u64>,
+    /// Where the next page begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_cursor: Option<String>,
+}
+
+/// The slots of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SlotList {
+    /// The slots, the newest first.
+    pub(super) slots: Vec<RunBody>,
+    /// The next one to come.
+    pub(super) next_run_at: Option<Time>,
+}
+
+/// A DR policy.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DrPolicy)]
+pub(crate) struct PolicyBody {
+    id: String,
+    name: String,
+    description: String,
+    cluster: String,
+    namespaces: Vec<String>,
+    exclude_namespaces: Vec<String>,
+    schedule: String,
+    /// The schedule in English.
+    schedule_human: String,
+    /// Whose wall clock; `null` of `@every`.
+    timezone: Option<String>,
+    #[schema(value_type = Object)]
+    schedule_options: ScheduleOptions,
+    retention_days: Option<u32>,
+    retention: RetentionBody,
+    include_volumes: bool,
+    storage_backend: String,
+    storage_location: String,
+    rpo_hours: Option<Hours>,
+    rto_hours: Option<Hours>,
+    enabled: bool,
+    created_at: Time,
+    updated_at: Time,
+    next_run_at: Option<Time>,
+    last_run_at: Option<Time>,
+    last_run_status: Option<String>,
+    kind: String,
+    priority: i32,
+    verify: Option<String>,
+    count_partial: bool,
+    labels: BTreeMap<String, String>,
+    created_by: String,
+    /// Why it may not do what it seems to promise; said when it is made or changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    /// Its newest 30 slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) run_history: Option<Vec<RunBody>>,
+}
+
+/// A slot: a nominal time of a policy, or several in a row, and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PolicyRun)]
+pub(crate) struct RunBody {
+    /// The nominal time; the first of a range.
+    run_at: Time,
+    /// That of its job if it ran, else `coalesced`, `skipped`, `expired` or `missed`.
+    status: String,
+    duration_seconds: Option<u64>,
+    /// `ran`, `coalesced`, `skipped`, `expired` or `missed`.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+    /// The slot whose job stands for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coalesced_into: Option<Time>,
+    /// Why it was skipped or missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// The last nominal time of a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through: Option<Time>,
+    /// For how many nominal times it stands.
+    count: u64,
+}
+
+/// A schedule as requests write it.
+pub(super) fn schedule_text(schedule: &Schedule) -> String {
+    match (schedule, schedule.expression()) {
+        (_, Some(expression)) => expression.to_string(),
+        (Schedule::Every { period }, None) => format!("@every {}s", period.get()),
+        (Schedule::Cron { .. } | Schedule::Frequency { .. }, None) => String::new(),
+    }
+}
+
+impl PolicyBody {
+    /// As lists have it.
+    pub(super) fn of(view: &PolicyView) -> Self {
+        let policy: &Policy = &view.policy;
+        let state = view.state.as_deref();
+        Self {
+            id: policy.id.to_string(),
+            name: policy.name.to_string(),
+            description: policy.description.clone(),
+            cluster: policy.cluster.to_string(),
+            namespaces: wire::texts(policy.namespaces.include()),
+            exclude_namespaces: wire::texts(policy.namespaces.exclude()),
+            schedule: schedule_text(&policy.schedule),
+            schedule_human: view.schedule_human.clone(),
+            timezone: policy.schedule.zone().map(|zone| zone.to_string()),
+            schedule_options: policy.schedule_options.clone(),
+            retention_days: policy.retention.keep.days,
+            retention: RetentionBody::of(&policy.retention),
+            include_volumes: policy.include_volumes,
+            storage_backend: policy.location.backend().to_string(),
+            storage_location: policy.location.to_string(),
+            rpo_hours: policy.rpo.map(|rpo| Hours(rpo.0)),
+            rto_hours: policy.rto.map(|rto| Hours(rto.0)),
+            enabled: policy.enabled,
+            created_at: policy.created_at.into(),
+            updated_at: policy.updated_at.into(),
+            next_run_at: state.and_then(|state| state.next_run_at).map(Time),
+            last_run_at: state.and_then(|state| state.last_run_at).map(Time),
+            last_run_status: state.and_then(|state| state.last_run_status).map(|status| status.to_string()),
+            kind: policy.kind.to_string(),
+            priority: policy.priority,
+            verify: policy.verify.map(|level| level.to_string()),
+            count_partial: policy.count_partial,
+            labels: wire::labels(&policy.labels),
+            created_by: policy.created_by.to_string(),
+            warnings: Vec::new(),
+            run_history: None,
+        }
+    }
+
+    /// As it is shown by itself.
+    pub(super) fn detailed(view: &PolicyView) -> Self {
+        let warnings = view.warnings.iter().map(|finding| finding.message.clone()).collect();
+        Self { warnings, ..Self::of(view) }
+    }
+
+    /// Says that volumes were asked for where there are none.
+    pub(super) fn warn_of_volumes(&mut self, tenant: &Tenant, cluster: &ClusterName) {
+        self.warnings.extend(wire::without(tenant, cluster, Feature::Volumes, "include_volumes"));
+    }
+}
+
+impl RunBody {
+    pub(super) fn of(slot: &Slot, jobs: &HashMap<JobId, &BackupJob>) -> Self {
+        let outcome = slot.outcome.label();
+        let (job, coalesced_into, reason) = match slot.outcome {
+            SlotOutcome::Ran { job } => (Some(job), None, None),
+            SlotOutcome::Coalesced { into } => (None, Some(into), None),
+            SlotOutcome::Skipped { reason } => (None, None, Some(reason.label())),
+            SlotOutcome::Missed { reason } => (None, None, Some(reason.label())),
+            SlotOutcome::Expired => (None, None, None),
+        };
+        let ran = job.and_then(|id| jobs.get(&id));
+        let took = ran.and_then(|job| Some(job.completed_at?.since(job.started_at?)));
+        Self {
+            run_at: slot.nominal_at.into(),
+            status: ran.map_or_else(|| outcome.to_owned(), |job| job.status.to_string()),
+            duration_seconds: took.map(|took| took.as_secs()),
+            outcome,
+            job_id: job.map(|id| id.to_string()),
+            coalesced_into: coalesced_into.map(Time),
+            reason,
+            through: slot.through.map(Time),
+            count: slot.count,
+        }
+    }
+}

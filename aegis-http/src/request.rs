@@ -1,0 +1,109 @@
+//! What surrounds every request: its id, its limits, and the envelope of whatever goes wrong.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use tracing::{Instrument, field};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    error::{AppError, ErrorCode},
+};
+
+/// The header that carries a request's id, both ways.
+const REQUEST_ID: &str = "x-request-id";
+
+/// The outermost layer: gives the request an id and a span, and puts whatever fails below, panics
+/// included, into the envelope.
+pub(crate) async fn envelop(State(app): State<App>, request: Request, next: Next) -> Response {
+    let id = id_of(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        id = id.as_str(),
+        method = %request.method(),
+        path = request.uri().path(),
+        tenant = field::Empty,
+    );
+    let answer = async {
+        if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > app.options.max_uri) {
+            let message = format!("the path with its query is longer than {} bytes", app.options.max_uri);
+            return AppError::new(ErrorCode::BadRequest, message).into_response();
+        }
+        AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| AppError::internal("a handler panicked").into_response())
+    };
+    let mut response = dress(answer.instrument(span).await, &id);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// The id that the client gave, if it can be one, or a new one.
+fn id_of(headers: &HeaderMap) -> String {
+    let is_plain = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain);
+    given.map_or_else(|| Uuid::new_v4().to_string(), ToOwned::to_owned)
+}
+
+/// A response as it goes out: a failure gets its envelope, unless it has a JSON body of its own.
+fn dress(mut response: Response, id: &str) -> Response {
+    let status = response.status();
+    let error = match response.extensions_mut().remove::<AppError>() {
+        Some(error) => error,
+        None if !status.is_client_error() && !status.is_server_error() => return response,
+        None if is_json(&response) => return response,
+        None => AppError::new(ErrorCode::of_status(status), message_of(status)),
+    };
+    let mut enveloped = error.render(id);
+    for (name, value) in response.headers() {
+        if !matches!(*name, header::CONTENT_TYPE | header::CONTENT_LENGTH) {
+            enveloped.headers_mut().append(name, value.clone());
+        }
+    }
+    enveloped
+}
+
+fn is_json(response: &Response) -> bool {
+    let content = response.headers().get(header::CONTENT_TYPE);
+    content.is_some_and(|content| content.as_bytes().starts_with(b"application/json"))
+}
+
+const fn message_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "there is no such route: see /openapi.json",
+        StatusCode::METHOD_NOT_ALLOWED => "this route has no such method: see the header Allow",
+        _ => "the request was refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_request_id_is_kept_if_it_can_be_one() {
+        let with = |id: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_static(id));
+            id_of(&headers)
+        };
+        assert_eq!(with("abc-1.2_3"), "abc-1.2_3");
+        for odd in ["", "a b", "<script>"] {
+            assert_ne!(with(odd), odd);
+        }
+        assert_ne!(id_of(&HeaderMap::new()), id_of(&HeaderMap::new()));
+    }
+}
