@@ -160,7 +160,7 @@ impl Operations {
         if self.read::<i64>(&object_key(PRUNING)?).await?.is_none() {
             return Ok(false);
         }
-        let Claim::Held(held) = lease.claim().await? else { return Ok(true) };
+        let Claim::Held(held) = lease.try_claim().await? else { return Ok(true) };
         let cleared = self.end_prune().await;
         held.release().await?;
         cleared.map(|()| false)

@@ -19,7 +19,7 @@ use rustic_core::{PruneOptions, jiff::Span};
 
 use crate::{
     control::{Control, Stop},
-    lease::{Claim, Held},
+    lease::{Claim, Grip, Held},
     operations::Operations,
     repository::{Location, attempt, session::Session},
 };
@@ -60,7 +60,7 @@ pub(crate) fn prune(
     longest_job: Duration,
     control: &Arc<Control>,
 ) -> Result<Pruned, Stop> {
-    let held = match location.runtime.block_on(location.lease.claim())? {
+    let held = match location.runtime.block_on(location.lease.try_claim())? {
         Claim::Held(held) => held,
         Claim::Busy => return Ok(Pruned::Busy),
         Claim::Unsupported => return Ok(Pruned::Unsupported),
@@ -68,7 +68,8 @@ pub(crate) fn prune(
     location.runtime.block_on(prune_holding(location, longest_job, control, held))
 }
 
-/// Prunes on a thread of its own while the lease is kept; once it can't be, nothing more is removed.
+/// Prunes on a thread of its own while the lease is kept; once it can't be, the session
+/// lets no write and no removal through.
 async fn prune_holding(
     location: &Location,
     longest_job: Duration,
@@ -78,15 +79,16 @@ async fn prune_holding(
     let operations = Operations::new(Arc::clone(&location.storage));
     operations.begin_prune(location.clock.now()).await?;
     let (there, steering) = (location.clone(), Arc::clone(control));
-    let mut work = location.runtime.spawn_blocking(move || prune_alone(&there, longest_job, &steering));
+    let grip = held.grip();
+    let mut work = location.runtime.spawn_blocking(move || prune_alone(&there, longest_job, &steering, grip));
     let done = loop {
         let tick = location.clock.sleep(Held::RENEW_EVERY);
         match select(&mut work, tick).await {
             Either::Left((done, _)) => break done,
             Either::Right(((), _)) => {
                 if let Err(error) = held.renew().await {
-                    tracing::warn!(%error, location = %location.uri(), "lost the lease while pruning");
-                    control.cancel();
+                    let still_good = held.grip().is_good();
+                    tracing::warn!(%error, still_good, location = %location.uri(), "could not keep the lease while pruning");
                 }
             }
         }
@@ -103,13 +105,18 @@ async fn prune_holding(
 }
 
 /// Blocks.
-fn prune_alone(location: &Location, longest_job: Duration, control: &Arc<Control>) -> Result<Pruned, Stop> {
+fn prune_alone(
+    location: &Location,
+    longest_job: Duration,
+    control: &Arc<Control>,
+    grip: Grip,
+) -> Result<Pruned, Stop> {
     let operations = Operations::new(Arc::clone(&location.storage));
     let since = location.clock.now().saturating_sub(longest_job);
     if !location.runtime.block_on(operations.running_backups(since))?.is_empty() {
         return Ok(Pruned::Busy);
     }
-    let session = Session::new(Arc::clone(control));
+    let session = Session::under(Arc::clone(control), grip);
     let repository = location.open(&session)?;
     let options = options(longest_job);
     attempt(&session, "remove from the repository what no record needs", || {

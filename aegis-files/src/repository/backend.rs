@@ -37,10 +37,13 @@ impl StorageBackend {
         read.map(|(_, bytes)| bytes).map_err(|e| self.refuse("read", e))
     }
 
-    /// Lets no write through once the work was cancelled or has lost a write.
+    /// Lets no write through once the work was cancelled, or has lost a write or its lease.
     fn may_write(&self) -> RusticResult<()> {
         if self.session.control.is_cancelled() {
             return Err(RusticError::new(ErrorKind::Backend, "The work was cancelled."));
+        }
+        if self.session.has_lost_its_lease() {
+            return Err(RusticError::new(ErrorKind::Backend, "The repository's lease was lost."));
         }
         match self.session.failed() {
             Some(failure) => Err(refusal("write", failure)),

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use aegis_core::seams::{DriverError, ObjectStorageError};
 use rustic_core::{ErrorKind, RusticError};
 
-use crate::control::{Control, Stop, lock};
+use crate::{
+    control::{Control, Stop, lock},
+    lease::Grip,
+};
 
 /// Called before a snapshot is written; its error keeps the snapshot from being written.
 type BeforeSnapshot = Box<dyn FnOnce() -> Result<(), Stop> + Send>;
@@ -16,6 +19,8 @@ type BeforeSnapshot = Box<dyn FnOnce() -> Result<(), Stop> + Send>;
 /// here, and refuses every later write: work that lost a write leaves no snapshot.
 pub(crate) struct Session {
     pub(crate) control: Arc<Control>,
+    /// The lease that it works under, if it needs one.
+    grip: Option<Grip>,
     failure: Mutex<Option<Arc<ObjectStorageError>>>,
     stop: Mutex<Option<Stop>>,
     before_snapshot: Mutex<Option<BeforeSnapshot>>,
@@ -30,8 +35,18 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// A session for work that `control` steers.
     pub(crate) fn new(control: Arc<Control>) -> Arc<Self> {
+        Self::with(control, None)
+    }
+
+    /// A session that may write only while it can rely on the repository's lease.
+    pub(crate) fn under(control: Arc<Control>, grip: Grip) -> Arc<Self> {
+        Self::with(control, Some(grip))
+    }
+
+    fn with(control: Arc<Control>, grip: Option<Grip>) -> Arc<Self> {
         Arc::new(Self {
             control,
+            grip,
             failure: Mutex::new(None),
             stop: Mutex::new(None),
             before_snapshot: Mutex::new(None),
@@ -52,6 +67,11 @@ impl Session {
         })
     }
 
+    /// Whether the lease that it needs can't be relied on any more.
+    pub(crate) fn has_lost_its_lease(&self) -> bool {
+        self.grip.as_ref().is_some_and(|grip| !grip.is_good())
+    }
+
     /// Remembers the first failed write.
     pub(crate) fn write_failed(&self, error: &Arc<ObjectStorageError>) {
         lock(&self.failure).get_or_insert_with(|| Arc::clone(error));
@@ -69,6 +89,13 @@ impl Session {
         }
         if let Some(stop) = lock(&self.stop).take() {
             return stop;
+        }
+        if self.has_lost_its_lease() {
+            let lost =
+                DriverError::unavailable(format!("could not {action}: the repository's lease was lost"));
+            return Stop::Failed(
+                lost.with_suggestion("nothing is broken; it is tried again later").with_source(error),
+            );
         }
         Stop::Failed(match self.failed() {
             Some(failure) => super::error::storage(action, &failure),
