@@ -152,8 +152,9 @@ mod tests {
     fn two() -> Two {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         let uri = "file:///backups/".parse().unwrap();
-        let storage: Arc<dyn ObjectStorage> = Arc::new(MemoryObjectStorage::new(uri, clock.clone()));
-        let lease = || RepositoryLease::new(Arc::clone(&storage), clock.clone()).unwrap();
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let storage: Arc<dyn ObjectStorage> = Arc::new(MemoryObjectStorage::new(uri, Arc::clone(&time)));
+        let lease = || RepositoryLease::new(Arc::clone(&storage), Arc::clone(&time)).unwrap();
         Two { ours: lease(), others: lease(), clock }
     }
 
