@@ -10,7 +10,7 @@ use super::BackupKind;
 ///
 /// The rules are a union: what any of them keeps, stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeepRules {
     /// All records less than this many times 24 hours older than the newest usable one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ impl KeepRules {
 /// When a run stops and asks a person: it would expire more than `share_percent` of a group's
 /// records *and* more than `count` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Breaker {
     /// Per cent of the group's records, 1 to 100.
     pub share_percent: u8,
@@ -84,8 +84,10 @@ impl Default for Breaker {
 }
 
 /// The retention rules of a policy. The calendar tiers are read in the policy's time zone.
+///
+/// Read back strictly: a rule of an unknown name is refused, since what it was to keep would go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(try_from = "Written")]
 pub struct RetentionRules {
     /// What is kept.
     #[serde(flatten)]
@@ -99,6 +101,34 @@ pub struct RetentionRules {
     pub breaker: Breaker,
     /// How long an expired record waits before its data is removed.
     pub grace: Duration,
+}
+
+/// [`RetentionRules`] as they are written: the rules of `keep` lie beside the others.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    min_keep: u32,
+    #[serde(default)]
+    by_kind: BTreeMap<BackupKind, KeepRules>,
+    #[serde(default)]
+    breaker: Breaker,
+    grace: Option<Duration>,
+    #[serde(flatten)]
+    keep: serde_json::Map<String, serde_json::Value>,
+}
+
+impl TryFrom<Written> for RetentionRules {
+    type Error = serde_json::Error;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        Ok(Self {
+            keep: serde_json::from_value(written.keep.into())?,
+            min_keep: written.min_keep,
+            by_kind: written.by_kind,
+            breaker: written.breaker,
+            grace: written.grace.unwrap_or(Self::DEFAULT_GRACE),
+        })
+    }
 }
 
 impl Default for RetentionRules {
@@ -284,5 +314,17 @@ mod tests {
         assert_eq!(serde_json::from_str::<RetentionRules>(&json).unwrap(), rules);
         let sparse: RetentionRules = serde_json::from_str(r#"{"days":30}"#).unwrap();
         assert_eq!(sparse, RetentionRules::days(30));
+    }
+
+    #[test]
+    fn a_rule_of_an_unknown_name_is_refused_when_read_back() {
+        for json in [
+            r#"{"days":30,"monthy":12}"#,
+            r#"{"days":30,"by_kind":{"full":{"yearly":7,"weeks":4}}}"#,
+            r#"{"days":30,"breaker":{"share":50}}"#,
+        ] {
+            let error = serde_json::from_str::<RetentionRules>(json).unwrap_err().to_string();
+            assert!(error.contains("unknown field"), "{error}");
+        }
     }
 }

@@ -159,7 +159,7 @@ fn kopiur_265_hundreds_of_records_do_not_go_at_once_without_a_persons_word() {
 
 #[test]
 fn restic_3529_a_rule_that_cannot_be_read_is_refused_and_not_left_out() {
-    for rules in [r#"{"days":"4w"}"#, r#"{"days":-1}"#, r#"{"daily":1.5}"#, r#"{"days":4,"monthly":"12m"}"#] {
+    for rules in [r#"{"days":"4w"}"#, r#"{"days":-1}"#, r#"{"daily":1.5}"#, r#"{"days":4,"month":12}"#] {
         assert!(serde_json::from_str::<RetentionRules>(rules).is_err(), "{rules}");
     }
 }
