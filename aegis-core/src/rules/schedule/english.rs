@@ -210,16 +210,14 @@ impl Sentence {
         ranges(&self.months, |month| month_name(month).to_owned())
     }
 
-    /// "Weekdays", "Mondays and Thursdays": the week begins on Monday.
+    /// "Weekdays", "Mondays and Thursdays", "Mondays to Saturdays": the week begins on Monday.
     fn weekdays(&self) -> String {
         if self.weekdays == [1, 2, 3, 4, 5] {
             return "Weekdays".to_owned();
         }
-        let week = (1..=7).filter(|day| self.weekdays.contains(&(day % 7)));
-        list(
-            week.filter_map(|day| Weekday::ALL.into_iter().cycle().nth(day as usize))
-                .map(|day| format!("{day}s")),
-        )
+        let week: Vec<u32> = (1..=7).filter(|day| self.weekdays.contains(&(day % 7))).collect();
+        let name = |day: u32| Weekday::ALL.into_iter().cycle().nth(day as usize);
+        ranges(&week, |day| name(day).map_or_else(String::new, |day| format!("{day}s")))
     }
 
     /// ", in months that have it": said where a month that is meant lacks a day that is meant.
@@ -349,6 +347,8 @@ mod tests {
             ("*/10 * * 12 *", "Every 10 minutes in December (UTC)"),
             ("1-59/2 * * * *", "Every hour, every 2 minutes from :01 to :59"),
             ("10-20 8,9 * * *", "Daily every minute from :10 to :20 in hours 08 and 09 UTC"),
+            ("0 2 * * MON-SAT", "Mondays to Saturdays at 02:00 UTC"),
+            ("0 2 * * SUN-TUE,FRI", "Mondays, Tuesdays, Fridays and Sundays at 02:00 UTC"),
             ("0 2 * * 0-6", "Daily at 02:00 UTC"),
             ("0 2 1-31 * *", "Daily at 02:00 UTC"),
             ("0 2 */1 7 MON", "Daily at 02:00 UTC in July"),
