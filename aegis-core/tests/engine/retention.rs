@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use aegis_core::{
-    engine::{Aegis, HoldRequest},
-    model::{PolicyId, RecordId, RecordState, Timestamp},
+    engine::{Aegis, HoldRequest, PolicyChange},
+    model::{CheckStatus, PolicyId, RecordId, RecordState, RetentionRules, Timestamp, VerificationLevel},
+    rules::retention::Acknowledgement,
     seams::{ErrorClass, RecordQuery, Scope, WorkKind},
     testing::Script,
 };
 
-use crate::world::{World, name, new_policy, tenant};
+use crate::world::{World, name, new_job, new_policy, tenant};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -107,10 +108,7 @@ async fn a_preview_decides_as_the_run_does_and_changes_nothing() {
     let preview = tenant(&aegis).preview_retention(policy, None).await.unwrap();
     assert_eq!(in_state(&aegis, RecordState::Expired).await, before);
     assert!(preview.decisions.iter().all(|decision| !decision.reasons.is_empty()));
-    let run = tenant(&aegis)
-        .run_retention(policy, aegis_core::rules::retention::Acknowledgement::Given)
-        .await
-        .unwrap();
+    let run = tenant(&aegis).run_retention(policy, Acknowledgement::Given).await.unwrap();
     assert_eq!(run.decisions, preview.decisions);
 }
 
@@ -127,4 +125,74 @@ async fn a_person_can_delete_a_record_but_not_a_guarded_one() {
     me.delete_record(gone).await.unwrap();
     world.run(&aegis, Duration::from_secs(600)).await;
     assert_eq!(me.record(gone).await.unwrap().record.state(), RecordState::Deleted);
+}
+
+#[tokio::test]
+async fn a_policy_whose_rules_would_keep_nothing_is_refused_when_it_is_saved() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("hourly", 3600);
+    new.retention = RetentionRules::default();
+    let error = tenant(&aegis).create_policy(new).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidInput);
+    assert!(error.to_string().contains("the retention rules are empty"), "{error}");
+    let policy = tenant(&aegis).create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    let mut change = PolicyChange::default();
+    change.retention = Some(RetentionRules::default());
+    let error = tenant(&aegis).update_policy(policy, change).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidInput);
+}
+
+#[tokio::test]
+async fn records_of_no_policy_are_a_group_of_their_own_by_ttl_and_floors() {
+    let world = World::new();
+    let aegis = world.engine();
+    for name in ["first", "second"] {
+        let mut new = new_job(name);
+        new.ttl = DAY;
+        let job = tenant(&aegis).create_job(new).await.unwrap();
+        world.end(&aegis, job.job.id).await;
+        world.clock.advance(HOUR);
+    }
+    let [newer, older] = in_state(&aegis, RecordState::Available).await[..] else { panic!("two records") };
+    let view = tenant(&aegis).record(older).await.unwrap();
+    assert_eq!(view.expires_at, Some(view.record.created_at.saturating_add(DAY)), "from its completion");
+    // Six records of a policy that keeps three: none of them takes a slot of the manual ones, nor they one.
+    six_records(&world, &aegis).await;
+    let kept = in_state(&aegis, RecordState::Available).await;
+    assert_eq!(kept.len(), 5, "{kept:?}");
+    assert!(kept.contains(&newer) && kept.contains(&older));
+    world.run(&aegis, DAY).await;
+    assert_ne!(tenant(&aegis).record(older).await.unwrap().record.state(), RecordState::Available);
+    let floor = tenant(&aegis).record(newer).await.unwrap().record.state();
+    assert_eq!(floor, RecordState::Available, "its time is over, and it is the newest usable of its group");
+}
+
+#[tokio::test]
+async fn an_expired_record_in_its_grace_still_counts_for_the_rpo() {
+    let world = World::new();
+    let aegis = world.engine();
+    let policy = six_records(&world, &aegis).await;
+    let me = tenant(&aegis);
+    let expired = in_state(&aegis, RecordState::Expired).await;
+    world.driver.script_usual(WorkKind::Backup, Script::failing("broken"));
+    for record in in_state(&aegis, RecordState::Available).await {
+        let handle = me.record(record).await.unwrap().record.handle.clone();
+        assert!(world.driver.damage(&handle, VerificationLevel::Checksummed));
+        me.verify_record(record, VerificationLevel::Checksummed).await.unwrap();
+    }
+    world.run(&aegis, Duration::from_secs(300)).await;
+    let newest = me.policy(policy).await.unwrap().state.unwrap().newest_usable.map(|point| point.record);
+    assert_eq!(newest, Some(expired[0]));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_expires_nothing() {
+    let world = World::new();
+    let aegis = world.engine();
+    let policy = six_records(&world, &aegis).await;
+    world.clock.jump_wall_back(HOUR);
+    let run = tenant(&aegis).run_retention(policy, Acknowledgement::Given).await.unwrap();
+    assert_eq!(run.status, CheckStatus::NotRun);
+    assert!(run.reason.unwrap().contains("before the newest event"));
 }
