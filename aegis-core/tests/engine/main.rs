@@ -8,6 +8,7 @@ mod crashes;
 mod dr_clean_ups;
 mod dr_tests;
 mod figures;
+mod foresight;
 mod health;
 mod jobs;
 mod leases;
