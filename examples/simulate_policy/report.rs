@@ -86,19 +86,12 @@ fn rows(plan: &Plan, year: &Simulation) -> Vec<Row> {
     ] {
         rows.push((label, of_history(&|history| text::count(jobs(history, end)))));
     }
-    rows.push(("", Vec::new()));
-    rows.push((
-        "  found bad",
-        of_history(&|history| {
-            text::count(len_of(history.points.iter().filter(|point| point.found_bad_at.is_some())))
-        }),
-    ));
-    // A line that says nothing about any policy is left out.
-    rows.retain(|(label, figures)| !label.starts_with("  ") || figures.iter().any(|figure| figure != "0"));
     rows.extend([
+        ("", Vec::new()),
         ("recovery points", of_history(&there_at_the_end)),
         ("  at most", of_history(&most_points)),
         ("  removed", of_history(&removed)),
+        ("  found bad", of_history(&found_bad)),
         ("storage taken", of_history(&stored_at_the_end)),
         ("  at most", of_history(&most_stored)),
         ("", Vec::new()),
@@ -108,6 +101,8 @@ fn rows(plan: &Plan, year: &Simulation) -> Vec<Row> {
         ("worst exposure", of_history(&|history| worst(history, Book::AsKnown))),
         ("  restated", of_history(&|history| worst(history, Book::Restated))),
     ]);
+    // A line that says nothing about any policy is left out.
+    rows.retain(|(label, figures)| !label.starts_with("  ") || figures.iter().any(|figure| figure != "0"));
     rows
 }
 
@@ -206,6 +201,10 @@ fn points(count: usize) -> String {
 
 fn removed(history: &PolicyHistory) -> String {
     text::count(len_of(history.points.iter().filter(|point| point.removed_at.is_some())))
+}
+
+fn found_bad(history: &PolicyHistory) -> String {
+    text::count(len_of(history.points.iter().filter(|point| point.found_bad_at.is_some())))
 }
 
 fn stored_at_the_end(history: &PolicyHistory) -> String {
