@@ -1,12 +1,18 @@
 //! The API, one module per resource: its handlers, and beside them in `wire` what they read and write.
 
+mod audit;
 mod compliance;
+mod dr_tests;
 mod executions;
 mod health;
+mod history;
+mod inventory;
 mod jobs;
 mod plans;
 mod policies;
 mod records;
+mod retention;
+mod statistics;
 mod summary;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -22,7 +28,13 @@ pub(crate) fn v1() -> OpenApiRouter<App> {
         .merge(executions::routes())
         .merge(policies::routes())
         .merge(compliance::routes())
+        .merge(history::routes())
         .merge(summary::routes())
+        .merge(retention::routes())
+        .merge(dr_tests::routes())
+        .merge(inventory::routes())
+        .merge(statistics::routes())
+        .merge(audit::routes())
 }
 
 /// What is served beside it, whatever the server is at.

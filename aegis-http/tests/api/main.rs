@@ -2,4 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod envelope;
+mod operations;
+mod reference;
+mod repeating;
+mod shapes;
 mod world;

@@ -24,7 +24,6 @@ pub(crate) const START: &str = "2026-02-06T16:00:00Z";
 /// An engine and the API over it.
 pub(crate) struct World {
     pub(crate) clock: ManualClock,
-    pub(crate) driver: ScriptedDriver,
     pub(crate) engine: Aegis,
     pub(crate) router: Router,
     pub(crate) lifecycle: Lifecycle,
@@ -91,12 +90,11 @@ pub(crate) struct Setting {
     pub(crate) access: Access,
     pub(crate) approval: ApprovalRule,
     pub(crate) store: Option<Arc<dyn Store>>,
-    pub(crate) driver: Option<fn(ScriptedDriver) -> ScriptedDriver>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { access: Access::Open, approval: ApprovalRule::None, store: None, driver: None }
+        Self { access: Access::Open, approval: ApprovalRule::None, store: None }
     }
 }
 
@@ -104,14 +102,15 @@ pub(crate) fn tenant(name: &str) -> TenantId {
     TenantId::new(name).unwrap()
 }
 
-/// One token per role, named after it, and one of an admin of another tenant: `stranger`.
+/// One token per role, named after it; `stranger` is the admin of another tenant, and `outsider` of
+/// one of which nothing is served.
 pub(crate) fn tokens() -> Access {
     let token = |name: &str, tenant: &str, role| Token {
         hash: TokenHash::of(name),
         identity: Identity { tenant: tenant.parse().unwrap(), principal: name.parse().unwrap(), role },
     };
     let own = Role::ALL.map(|role| token(role.as_str(), "default", role));
-    let others = [token("stranger", "other", Role::Admin)];
+    let others = [token("stranger", "other", Role::Admin), token("outsider", "nowhere", Role::Admin)];
     Access::Tokens(own.into_iter().chain(others).collect())
 }
 
@@ -134,15 +133,12 @@ impl World {
         for namespace in ["default", "app-backend", "app-frontend"] {
             driver = driver.with_namespace(namespace.parse().unwrap(), files);
         }
-        if let Some(changed) = setting.driver {
-            driver = changed(driver);
-        }
         let store = setting.store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&dated))));
         let engine = builder(&clock, store, &driver, setting.approval).build().unwrap();
         let lifecycle = Lifecycle::default();
         let options = HttpOptions::default().with_access(setting.access).with_lifecycle(lifecycle.clone());
         let router = aegis_http::router(engine.clone(), options);
-        Self { clock, driver, engine, router, lifecycle }
+        Self { clock, engine, router, lifecycle }
     }
 
     /// What is answered.
@@ -187,20 +183,6 @@ impl World {
             self.clock.advance(pause.min(left));
         }
         self.engine.pass().await;
-    }
-
-    /// S1's example job, carried out; the job as it is shown then.
-    pub(crate) async fn backup(&self) -> Value {
-        let job = self.engine.default_tenant().unwrap();
-        let name = "manual-backup-prod-2026-02-06".parse().unwrap();
-        let new = aegis_core::engine::NewJob::new(
-            name,
-            CLUSTER.parse().unwrap(),
-            aegis_core::model::NamespaceSelection::all(),
-        );
-        let id = job.create_job(new).await.unwrap().job.id;
-        self.run(120).await;
-        Value::from(id.to_string())
     }
 }
 

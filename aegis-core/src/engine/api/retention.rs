@@ -9,7 +9,8 @@ use crate::{
     },
     model::{
         CheckStatus, EntityKey, EventFacts, EventKind, Policy, PolicyId, PolicyState, Reservation,
-        ReservationKey, RetentionDecision, RetentionRules, RetentionRun, StorageUri, Versioned,
+        ReservationKey, RetentionDecision, RetentionRules, RetentionRun, RetentionRunId, StorageUri,
+        Versioned,
     },
     rules::retention::Acknowledgement,
     seams::{RetentionRunQuery, StoreExt, Window},
@@ -113,6 +114,14 @@ impl Tenant {
             }
         }
         Err(EngineError::VersionConflict { what: "record" })
+    }
+
+    /// One retention run.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn retention_run(&self, id: RetentionRunId) -> Result<Versioned<RetentionRun>, EngineError> {
+        self.find::<RetentionRun>(id).await
     }
 
     /// Retention runs of a policy, newest first, at most `limit`.

@@ -13,6 +13,7 @@ use aegis_core::{
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use self::read::RetentionBody;
 use self::{
     read::{CreatePolicy, UpdatePolicy},
     wire::{PolicyAnswer, PolicyBody, PolicyList, RunBody, SlotList},

@@ -1,0 +1,137 @@
+//! `/dr/compliance/history`: how policies kept their RPO over a time.
+
+use aegis_core::{
+    engine::PolicyAttainment,
+    model::{PolicyId, Timestamp},
+    rules::exposure::Attainment,
+    seams::{PolicyQuery, Scope},
+};
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    auth::Viewer,
+    error::AppError,
+    extract::Params,
+    wire::{Time, days_ago, list_params},
+};
+
+/// How far back it goes unless the request says otherwise.
+const USUAL_DAYS: u64 = 30;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(get_compliance_history))
+}
+
+list_params! {
+    /// Which policies, over which time.
+    HistoryParams {
+        /// This policy alone.
+        #[param(value_type = Option<String>)]
+        policy_id: Option<PolicyId>,
+        /// Its first instant; 30 days ago unless given.
+        #[param(value_type = Option<String>, format = DateTime)]
+        from: Option<Timestamp>,
+        /// The instant after its last; now unless given.
+        #[param(value_type = Option<String>, format = DateTime)]
+        to: Option<Timestamp>,
+    }
+}
+
+/// How policies kept their RPO.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HistoryAnswer {
+    history: Vec<AttainmentBody>,
+    /// How many policies match in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+}
+
+/// How a policy kept its RPO, by both books.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PolicyAttainment)]
+pub(crate) struct AttainmentBody {
+    policy_id: String,
+    from: Time,
+    to: Time,
+    assessed_at: Time,
+    /// As was known then: a point counts until it was found bad.
+    as_known: BookBody,
+    /// As is known now: a point that was found bad never counted.
+    restated: BookBody,
+}
+
+/// How a policy kept its RPO.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Attainment)]
+pub(crate) struct BookBody {
+    /// Per cent of the counted time; `null` where nothing counts.
+    attainment_pct: Option<f64>,
+    /// The same with suspensions counted.
+    raw_attainment_pct: Option<f64>,
+    counted_seconds: u64,
+    compliant_seconds: u64,
+    /// `null` where nothing counts, or where it was unbounded.
+    worst_exposure_seconds: Option<u64>,
+    unprotected_seconds: u64,
+    violations: u64,
+    longest_violation_seconds: u64,
+}
+
+impl BookBody {
+    fn of(attainment: &Attainment) -> Self {
+        Self {
+            attainment_pct: attainment.share.percent(),
+            raw_attainment_pct: attainment.raw.percent(),
+            counted_seconds: attainment.share.counted.as_secs(),
+            compliant_seconds: attainment.share.compliant.as_secs(),
+            worst_exposure_seconds: attainment.worst_exposure.map(|worst| worst.as_secs()),
+            unprotected_seconds: attainment.unprotected.as_secs(),
+            violations: attainment.violations.count,
+            longest_violation_seconds: attainment.violations.longest.as_secs(),
+        }
+    }
+}
+
+impl AttainmentBody {
+    fn of(attainment: &PolicyAttainment) -> Self {
+        Self {
+            policy_id: attainment.policy.to_string(),
+            from: attainment.window.from.into(),
+            to: attainment.window.until.into(),
+            assessed_at: attainment.assessed_at.into(),
+            as_known: BookBody::of(&attainment.as_known),
+            restated: BookBody::of(&attainment.restated),
+        }
+    }
+}
+
+/// The exact share of a time in which policies kept their RPO.
+#[utoipa::path(
+    get, path = "/dr/compliance/history", tag = "DR compliance", params(HistoryParams),
+    responses((status = 200, description = "A page of policies", body = HistoryAnswer))
+)]
+async fn get_compliance_history(
+    Viewer(tenant): Viewer,
+    Params(params): Params<HistoryParams>,
+) -> Result<Json<HistoryAnswer>, AppError> {
+    let window = params.page().window()?;
+    let from = params.from.unwrap_or_else(|| days_ago(&tenant, USUAL_DAYS));
+    let to = params.to.unwrap_or_else(|| tenant.now());
+    let (policies, total) = match params.policy_id {
+        Some(policy) => (vec![policy], Some(1)),
+        None => {
+            let query = PolicyQuery::new(Scope::Tenant(tenant.id().clone())).with_window(window);
+            let listing = tenant.policies(query).await?;
+            (listing.items.iter().map(|view| view.policy.id).collect(), listing.total)
+        }
+    };
+    let mut history = Vec::with_capacity(policies.len());
+    for policy in policies {
+        history.push(AttainmentBody::of(&tenant.attainment(policy, from, to).await?));
+    }
+    Ok(Json(HistoryAnswer { history, total }))
+}
