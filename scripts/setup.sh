@@ -2,7 +2,7 @@
 # Installs what the tests need beside Rust, Go, Node and Python; quick when all of it is there.
 #
 #   bash scripts/setup.sh          everything
-#   bash scripts/setup.sh NAME…    only: restic, nextest, deny, versitygw, azurite
+#   bash scripts/setup.sh NAME…    only: restic, postgres, nextest, deny, versitygw, azurite
 #
 # Debian's packages go where Debian puts them; everything else goes to a cache outside of the clone
 # (AEGIS_CACHE, default ~/.cache/aegis). Only package registries are asked.
@@ -23,13 +23,18 @@ say() { printf 'setup: %s\n' "$*"; }
 has() { [ -x "$2" ] && [ "$(cat "$cache/stamps/$1" 2>/dev/null)" = "$3" ]; }
 stamp() { printf '%s\n' "$2" >"$cache/stamps/$1"; }
 
-install_restic() {
-  command -v restic >/dev/null && return
-  say "restic, from Debian"
+debian() { # PACKAGE
+  say "$1, from Debian"
   local sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo)
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -qq -y --no-install-recommends restic >/dev/null
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -qq -y --no-install-recommends "$1" >/dev/null
+}
+
+install_restic() { command -v restic >/dev/null || debian restic; }
+
+install_postgres() {
+  command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || debian postgresql
 }
 
 # These tools run for seconds, so they are built to be built fast. rustc's own linker is quick enough.
@@ -67,10 +72,10 @@ install_azurite() {
   stamp azurite "$AZURITE"
 }
 
-[ $# -gt 0 ] || set -- restic nextest versitygw azurite deny
+[ $# -gt 0 ] || set -- restic postgres nextest versitygw azurite deny
 for tool in "$@"; do
   case "$tool" in
-    restic | nextest | deny | versitygw | azurite) "install_$tool" ;;
+    restic | postgres | nextest | deny | versitygw | azurite) "install_$tool" ;;
     *) printf 'setup: no such tool: %s\n' "$tool" >&2; exit 2 ;;
   esac
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The S3 and the Azure server that tests run against, on loopback, on free ports, with data that is thrown away.
+# The S3, Azure and PostgreSQL servers that tests run against, on loopback, on free ports, with data that is thrown away.
 #
 #   bash scripts/test-servers.sh run CMD…   starts them, runs CMD with the variables below, stops them
 #   bash scripts/test-servers.sh up         starts them and leaves them running
@@ -8,7 +8,9 @@
 #
 # Exported: AEGIS_TEST_S3_ENDPOINT, AEGIS_TEST_S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION;
 #           AEGIS_TEST_AZURE_ENDPOINT, AEGIS_TEST_AZURE_CONTAINER, AZURITE_BLOB_STORAGE_URL (the endpoint again,
-#           under the name that object_store's emulator mode reads).
+#           under the name that object_store's emulator mode reads);
+#           AEGIS_TEST_POSTGRES (the URL of the server, without a database), AEGIS_TEST_POSTGRES_BIN (its programs,
+#           for tests that start servers of their own to kill them).
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -28,11 +30,11 @@ launch() { # STATE NAME CMD…
   echo $! >"$state/$name.pid"
 }
 
-stop() { # STATE NAME
+stop() { # STATE NAME [SIGNAL]
   local pid
   pid="$(cat "$1/$2.pid" 2>/dev/null)" || return 0
   rm -f "$1/$2.pid"
-  kill "$pid" 2>/dev/null || return 0
+  kill -s "${3:-TERM}" "$pid" 2>/dev/null || return 0
   for _ in $(seq 50); do
     kill -0 "$pid" 2>/dev/null || return 0
     sleep 0.1
@@ -78,6 +80,37 @@ command_azure() {
     --inMemoryPersistence --blobHost 127.0.0.1 --blobPort "$2")
 }
 
+# PostgreSQL refuses to run as root: then it runs as the user that Debian's package made.
+other_user=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+as_postgres() { if [ "$(id -u)" = 0 ]; then "${other_user[@]}" "$@"; else "$@"; fi; }
+
+# The newest of the servers that are there.
+postgres_bin() {
+  local initdb
+  initdb="$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1)"
+  [ -n "$initdb" ] || initdb="$(command -v initdb)" || { echo "test-servers: no initdb: run scripts/setup.sh postgres" >&2; return 1; }
+  dirname "$(readlink -f "$initdb")"
+}
+
+# Its data lies apart, where the other user gets at it.
+prepare_postgres() { # STATE
+  local data
+  data="$(mktemp -d "${TMPDIR:-/tmp}/aegis-postgres.XXXXXX")"
+  echo "$data" >"$1/postgres.data"
+  [ "$(id -u)" != 0 ] || chown postgres "$data"
+  postgres_bin >"$1/postgres.bin" &&
+    (cd "$data" && as_postgres "$(cat "$1/postgres.bin")/initdb" -D "$data/data" -A trust -U postgres --no-sync -E UTF8 \
+      --locale=C.UTF-8) >"$1/postgres.log" 2>&1 || { tail -n 20 "$1/postgres.log" >&2; return 1; }
+}
+
+command_postgres() {
+  local data
+  data="$(cat "$1/postgres.data")"
+  command=("$(cat "$1/postgres.bin")/postgres" -D "$data/data" -c listen_addresses=127.0.0.1 -c "port=$2"
+    -c "unix_socket_directories=$data" -c fsync=off -c full_page_writes=off -c max_connections=400)
+  [ "$(id -u)" != 0 ] || command=("${other_user[@]}" "${command[@]}")
+}
+
 write_env() { # STATE
   local s3 azure
   s3="http://127.0.0.1:$(cat "$1/s3.port")"
@@ -91,11 +124,13 @@ export AWS_REGION=us-east-1
 export AEGIS_TEST_AZURE_ENDPOINT=$azure
 export AEGIS_TEST_AZURE_CONTAINER=$bucket
 export AZURITE_BLOB_STORAGE_URL=$azure
+export AEGIS_TEST_POSTGRES=postgres://postgres@127.0.0.1:$(cat "$1/postgres.port")
+export AEGIS_TEST_POSTGRES_BIN=$(cat "$1/postgres.bin")
 END
 }
 
 start_all() { # STATE
-  serve "$1" s3 && serve "$1" azure &&
+  prepare_postgres "$1" && serve "$1" postgres && serve "$1" s3 && serve "$1" azure &&
     python3 "$here/azure-container.py" "http://127.0.0.1:$(cat "$1/azure.port")" "$bucket" &&
     write_env "$1"
 }
@@ -103,6 +138,8 @@ start_all() { # STATE
 stop_all() { # STATE
   stop "$1" azure
   stop "$1" s3
+  stop "$1" postgres INT
+  [ ! -f "$1/postgres.data" ] || rm -rf "$(cat "$1/postgres.data")"
   rm -rf "$1"
 }
 
@@ -137,7 +174,7 @@ case "${1:-}" in
     "$@"
     ;;
   *)
-    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
     ;;
 esac

@@ -11,6 +11,7 @@
 //! |--|--|--|
 //! | *always* | | [`Aegis`], [`engine`], [`model`], [`rules`], [`seams`] |
 //! | `memory` | yes | `store::MemoryStore`: exact, fast, gone when the process ends |
+//! | `postgres` | no | `store::PostgresStore`: many replicas over one database |
 //! | `files` | yes | `files`: directories and files; `storage`: a local folder, S3, GCS, Azure |
 //! | `http` | no | `http`: the HTTP API, an axum router over the engine |
 //! | `testing` | no | `testing`: manual clock, scripted driver, storage in memory, faults, conformance suites |
@@ -55,9 +56,12 @@ pub use aegis_core::{
 pub use aegis_core::testing;
 
 /// Stores: where the engine remembers.
-#[cfg(feature = "memory")]
+#[cfg(any(feature = "memory", feature = "postgres"))]
 pub mod store {
+    #[cfg(feature = "memory")]
     pub use aegis_store_memory::MemoryStore;
+    #[cfg(feature = "postgres")]
+    pub use aegis_store_postgres::{InvalidUrl, PostgresOptions, PostgresStore};
 }
 
 /// The driver for directories and files.

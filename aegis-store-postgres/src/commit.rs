@@ -1,0 +1,351 @@
+//! Commits: a changeset is one statement, and one round trip.
+//!
+//! The statement checks and writes everything, or fails as a whole. Its text depends on the kinds of
+//! entities that are written alone, since rows come as arrays: so the server keeps its plan. When it
+//! is refused, a look at one snapshot says why; when nothing is wrong any more, it is tried again.
+
+use aegis_core::{
+    model::{Entity, EntityKey, EntityKind, Version},
+    seams::{Change, Changeset, Column, Committed, Expect, StoreError, Value, Write},
+};
+
+use crate::{
+    error::{self, Fate},
+    statement::{Array, Statement, key_value, signed},
+    store::PostgresStore,
+};
+
+const ACTION: &str = "commit a changeset";
+
+/// How often a changeset is tried that was refused for something that is gone a moment later.
+const ATTEMPTS: u32 = 20;
+
+impl PostgresStore {
+    pub(crate) async fn commit_changeset(&self, changeset: &Changeset) -> Result<Committed, StoreError> {
+        if changeset.check_form().is_err() || contradicts_itself(changeset) {
+            return match self.diagnose(changeset).await? {
+                Some(committed) => Ok(committed),
+                None => Err(error::contended(ACTION)),
+            };
+        }
+        let statement = compose(changeset)?;
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            let mut connection = match self.acquire(ACTION).await {
+                Ok(connection) => connection,
+                Err(error) => return Err(lost.unwrap_or(error)),
+            };
+            let Err(error) = statement.execute(&mut connection).await else { return Ok(Committed::Applied) };
+            drop(connection);
+            match error::fate(&error) {
+                Fate::Refused => match self.diagnose(changeset).await {
+                    Ok(Some(committed)) => return Ok(committed),
+                    Ok(None) => {}
+                    Err(conflict @ (StoreError::Conflict(_) | StoreError::Malformed { .. })) => {
+                        return Err(conflict);
+                    }
+                    Err(error) => return Err(lost.unwrap_or(error)),
+                },
+                // Committing it again settles what became of it; once, since the database may stay away.
+                Fate::Lost if lost.is_none() => lost = Some(error::write(ACTION, error)),
+                Fate::Lost | Fate::Unavailable | Fate::Fault => {
+                    return Err(lost.unwrap_or_else(|| error::write(ACTION, error)));
+                }
+            }
+        }
+        Err(lost.unwrap_or_else(|| error::contended(ACTION)))
+    }
+}
+
+/// Whether what it expects of an entity can't be so together with how it writes the same entity.
+fn contradicts_itself(changeset: &Changeset) -> bool {
+    changeset.expects.iter().any(|expect| match (expect, write_of(changeset, expect.key())) {
+        (_, None) => false,
+        (Expect::Unchanged(_, version), Some(write)) => write.before() != Some(*version),
+        (Expect::Absent(_), Some(write)) => write.before().is_some(),
+    })
+}
+
+fn write_of<'a>(changeset: &'a Changeset, key: &EntityKey) -> Option<&'a Write> {
+    changeset.changes.iter().map(|change| &change.write).find(|write| write.entity().key() == *key)
+}
+
+/// The statement that applies a changeset, or fails.
+fn compose(changeset: &Changeset) -> Result<Statement, StoreError> {
+    let mut composer = Composer::default();
+    composer.remember(changeset);
+    composer.fence(changeset);
+    // An entity that is written needs no look beside it.
+    let expects = || changeset.expects.iter().filter(|expect| write_of(changeset, expect.key()).is_none());
+    for kind in EntityKind::ALL.iter().copied() {
+        composer.expect_unchanged(kind, expects());
+        composer.expect_absent(kind, expects());
+    }
+    for kind in EntityKind::ALL.iter().copied() {
+        composer.write(kind, &changeset.changes)?;
+    }
+    composer.finish(changeset)
+}
+
+/// The pieces of a commit: the parts before the last one, and what must be so for that one to run.
+///
+/// The conditions are judged in their order. First comes the id, so that a changeset which is being
+/// applied elsewhere is waited for before anything is called refused; the events come last, so that
+/// what another transaction has to finish first has its events before ours.
+#[derive(Default)]
+struct Composer {
+    statement: Statement,
+    parts: Vec<String>,
+    conditions: Vec<String>,
+}
+
+impl Composer {
+    /// Adds a part that must come to as many rows as `array` has.
+    fn part(&mut self, name: &str, array: &str, part: &str) {
+        self.parts.push(format!("{name} as ({part})"));
+        self.conditions.push(format!("(select count(*) from {name}) = cardinality({array})"));
+    }
+
+    fn remember(&mut self, changeset: &Changeset) {
+        let id = self.statement.bind(vec![changeset.id.as_uuid()]) + "::uuid[]";
+        let part = format!(
+            "insert into changeset (id, applied_at) select n.id, store_now() from unnest({id}) as n (id) returning 1"
+        );
+        self.part("remembered", &id, &part);
+    }
+
+    fn fence(&mut self, changeset: &Changeset) {
+        if changeset.fences.is_empty() {
+            return;
+        }
+        let (names, generations) = bind_fences(changeset, &mut self.statement);
+        let part = format!(
+            "select 1 from unnest({names}, {generations}) as n (name, generation) \
+             join lease as l on l.name = n.name and l.generation = n.generation and l.expires_at > store_now() \
+             for key share of l"
+        );
+        self.part("fenced", &names, &part);
+    }
+
+    fn expect_unchanged<'a>(&mut self, kind: EntityKind, expects: impl Iterator<Item = &'a Expect>) {
+        let expected: Vec<_> = expects
+            .filter_map(|expect| match expect {
+                Expect::Unchanged(key, version) if key.kind() == kind => Some((key, *version)),
+                Expect::Unchanged(..) | Expect::Absent(_) => None,
+            })
+            .collect();
+        if expected.is_empty() {
+            return;
+        }
+        let keys: Vec<_> = expected.iter().map(|(key, _)| *key).collect();
+        let arrays = bind_keys(kind, &keys, &mut self.statement);
+        let versions = expected.iter().map(|(_, version)| signed(version.0)).collect::<Vec<_>>();
+        let versions = self.statement.bind(versions) + "::bigint[]";
+        let part = format!(
+            "select 1 from unnest({}, {versions}) as n ({}, version) \
+             join {kind} as t on {} and t.version = n.version for share of t",
+            arrays.join(", "),
+            names(kind.key_columns()),
+            matching(kind),
+        );
+        self.part(&format!("unchanged_{kind}"), &versions, &part);
+    }
+
+    fn expect_absent<'a>(&mut self, kind: EntityKind, expects: impl Iterator<Item = &'a Expect>) {
+        let keys: Vec<_> = expects
+            .filter_map(|expect| match expect {
+                Expect::Absent(key) if key.kind() == kind => Some(key),
+                Expect::Absent(_) | Expect::Unchanged(..) => None,
+            })
+            .collect();
+        if keys.is_empty() {
+            return;
+        }
+        let arrays = bind_keys(kind, &keys, &mut self.statement);
+        let fields: Vec<_> =
+            kind.key_columns().iter().map(|column| format!("'{column}', n.{column}")).collect();
+        let part = format!(
+            "select 1 from unnest({}) as n ({}) \
+             where hold_absent('{kind}', json_build_object({}, 'version', 0))",
+            arrays.join(", "),
+            names(kind.key_columns()),
+            fields.join(", "),
+        );
+        let first = arrays.first().cloned().unwrap_or_default();
+        self.part(&format!("absent_{kind}"), &first, &part);
+    }
+
+    fn write(&mut self, kind: EntityKind, changes: &[Change]) -> Result<(), StoreError> {
+        let of_kind =
+            || changes.iter().map(|change| &change.write).filter(|w| w.entity().key().kind() == kind);
+        let inserted: Vec<_> = of_kind()
+            .filter_map(|write| if let Write::Insert(entity) = write { Some(entity) } else { None })
+            .collect();
+        let updated: Vec<_> = of_kind()
+            .filter_map(
+                |write| if let Write::Update(entity, read) = write { Some((entity, *read)) } else { None },
+            )
+            .collect();
+        let deleted: Vec<_> = of_kind()
+            .filter_map(
+                |write| if let Write::Delete(entity, read) = write { Some((entity, *read)) } else { None },
+            )
+            .collect();
+        if !inserted.is_empty() {
+            self.insert(kind, &inserted)?;
+        }
+        if !updated.is_empty() {
+            self.update(kind, &updated)?;
+        }
+        if !deleted.is_empty() {
+            self.delete(kind, &deleted);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, kind: EntityKind, entities: &[&Entity]) -> Result<(), StoreError> {
+        let columns: Vec<_> = kind.key_columns().iter().chain(kind.columns()).copied().collect();
+        let mut arrays = self.bind_columns(&columns, entities);
+        let documents = self.bind_documents(entities)?;
+        arrays.push(documents.clone());
+        let names = names(&columns);
+        let part = format!(
+            "insert into {kind} ({names}, version, document) select {names}, 1, n.document::json \
+             from unnest({}) as n ({names}, document) returning 1",
+            arrays.join(", "),
+        );
+        self.part(&format!("inserted_{kind}"), &documents, &part);
+        Ok(())
+    }
+
+    fn update(&mut self, kind: EntityKind, updates: &[(&Entity, Version)]) -> Result<(), StoreError> {
+        let columns: Vec<_> = kind.key_columns().iter().chain(kind.columns()).copied().collect();
+        let entities: Vec<_> = updates.iter().map(|(entity, _)| *entity).collect();
+        let mut arrays = self.bind_columns(&columns, &entities);
+        arrays.push(self.bind_versions(updates));
+        let documents = self.bind_documents(&entities)?;
+        arrays.push(documents.clone());
+        let set: String = kind
+            .columns()
+            .iter()
+            .filter(|column| **column != Column::Tenant)
+            .map(|column| format!("{column} = n.{column}, "))
+            .collect();
+        let part = format!(
+            "update {kind} as t set {set}version = t.version + 1, document = n.document::json \
+             from unnest({}) as n ({}, read, document) where {} returning 1",
+            arrays.join(", "),
+            names(&columns),
+            as_read(kind),
+        );
+        self.part(&format!("updated_{kind}"), &documents, &part);
+        Ok(())
+    }
+
+    fn delete(&mut self, kind: EntityKind, deletions: &[(&Entity, Version)]) {
+        let mut columns = kind.key_columns().to_vec();
+        if has_tenant(kind) {
+            columns.push(Column::Tenant);
+        }
+        let entities: Vec<_> = deletions.iter().map(|(entity, _)| *entity).collect();
+        let mut arrays = self.bind_columns(&columns, &entities);
+        let versions = self.bind_versions(deletions);
+        arrays.push(versions.clone());
+        let part = format!(
+            "delete from {kind} as t using unnest({}) as n ({}, read) where {} returning 1",
+            arrays.join(", "),
+            names(&columns),
+            as_read(kind),
+        );
+        self.part(&format!("deleted_{kind}"), &versions, &part);
+    }
+
+    fn bind_columns(&mut self, columns: &[Column], entities: &[&Entity]) -> Vec<String> {
+        let array = |column: &Column| {
+            Array::of(column.value_type(), entities.iter().map(|entity| entity.value(*column)))
+                .bind(&mut self.statement)
+        };
+        columns.iter().map(array).collect()
+    }
+
+    fn bind_versions(&mut self, writes: &[(&Entity, Version)]) -> String {
+        let versions: Vec<_> = writes.iter().map(|(_, read)| signed(read.0)).collect();
+        self.statement.bind(versions) + "::bigint[]"
+    }
+
+    fn bind_documents(&mut self, entities: &[&Entity]) -> Result<String, StoreError> {
+        let documents: Result<Vec<_>, _> = entities.iter().map(|entity| entity.to_document()).collect();
+        let documents = documents.map_err(|error| error::fault(ACTION, error))?;
+        Ok(self.statement.bind(documents) + "::text[]")
+    }
+
+    /// The last part, which runs if every condition holds and else makes the whole fail.
+    fn finish(mut self, changeset: &Changeset) -> Result<Statement, StoreError> {
+        let condition = format!("case when {} then true else refuse() end", self.conditions.join(" and "));
+        let last = if changeset.is_empty() {
+            format!("select {condition}")
+        } else {
+            let (tenants, documents) = events(changeset)?;
+            let tenants = self.statement.bind(tenants);
+            let documents = self.statement.bind(documents);
+            format!(
+                "insert into event_tail (tenant, document) select e.tenant, e.document::json \
+                 from unnest({tenants}::text[], {documents}::text[]) with ordinality as e (tenant, document, place) \
+                 where {condition} order by e.place"
+            )
+        };
+        self.statement.text = format!("with {} {last}", self.parts.join(", "));
+        Ok(self.statement)
+    }
+}
+
+/// The events of a changeset: whose, and as documents.
+fn events(changeset: &Changeset) -> Result<(Vec<Option<String>>, Vec<String>), StoreError> {
+    let mut tenants = Vec::with_capacity(changeset.changes.len());
+    let mut documents = Vec::with_capacity(changeset.changes.len());
+    for (_, event) in changeset.clone().into_writes() {
+        documents.push(serde_json::to_string(&event).map_err(|error| error::fault(ACTION, error))?);
+        tenants.push(event.tenant.map(|tenant| tenant.as_str().to_owned()));
+    }
+    Ok((tenants, documents))
+}
+
+/// Binds the fences: their leases' names and their generations.
+pub(crate) fn bind_fences(changeset: &Changeset, statement: &mut Statement) -> (String, String) {
+    let names: Vec<_> = changeset.fences.iter().map(|fence| fence.name.as_str().to_owned()).collect();
+    let generations: Vec<_> = changeset.fences.iter().map(|fence| signed(fence.generation.0)).collect();
+    (statement.bind(names) + "::text[]", statement.bind(generations) + "::bigint[]")
+}
+
+/// Binds keys of one kind; answers an array for each key column.
+pub(crate) fn bind_keys(kind: EntityKind, keys: &[&EntityKey], statement: &mut Statement) -> Vec<String> {
+    let values = |column: Column| -> Vec<Option<Value<'_>>> {
+        keys.iter().map(|key| key_value(key, column)).collect()
+    };
+    kind.key_columns()
+        .iter()
+        .map(|column| Array::of(column.value_type(), values(*column).into_iter()).bind(statement))
+        .collect()
+}
+
+/// The names of columns, as a list.
+pub(crate) fn names(columns: &[Column]) -> String {
+    columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// That the row `t` has the key of the row `n`.
+pub(crate) fn matching(kind: EntityKind) -> String {
+    let equal = |column: &Column| format!("t.{column} = n.{column}");
+    kind.key_columns().iter().map(equal).collect::<Vec<_>>().join(" and ")
+}
+
+/// That the row `t` is the one that was read as the row `n`, and stays whose it is.
+fn as_read(kind: EntityKind) -> String {
+    let tenant = if has_tenant(kind) { " and t.tenant = n.tenant" } else { "" };
+    format!("{} and t.version = n.read{tenant}", matching(kind))
+}
+
+/// Whether entities of a kind belong to a tenant.
+pub(crate) fn has_tenant(kind: EntityKind) -> bool {
+    kind.columns().contains(&Column::Tenant)
+}

@@ -1,0 +1,288 @@
+//! The event log: what is not sealed yet, what is, and who reads it.
+//!
+//! The tail is numbered by a sequence when events are written, not when they are committed, so that
+//! a lower number may appear after a higher one was sealed. That skips nothing: a batch is what one
+//! snapshot shows, in order of the numbers, and a position is only given to what is there. And cause
+//! comes before effect: a changeset takes its numbers last, after every row that it has to wait for,
+//! so whatever it rests on has lower numbers, was committed before, and is in every snapshot that it
+//! is in.
+
+use std::sync::Arc;
+
+use aegis_core::{
+    model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
+    seams::{
+        Conflict, Derived, DerivedKeys, DerivedQuery, DerivedRow, Fence, LogEnd, ReaderStep, Scope, Sealed,
+        StoreError,
+    },
+};
+use sqlx::{Row, postgres::PgRow};
+
+use crate::{
+    error::{self, Fate},
+    statement::{Statement, signed, unsigned},
+    store::PostgresStore,
+};
+
+const SEAL: &str = "seal events";
+const READ: &str = "read the event log";
+const STEP: &str = "move a reader of the log on";
+
+/// How often a batch is tried that met another sealer's.
+const ATTEMPTS: u32 = 20;
+
+/// What is sealed next, with where the log and the chains of its tenants end. One row without an
+/// event stands for none.
+pub(crate) fn batch(fence: &Fence, limit: usize) -> Statement {
+    Statement::new(
+        "select h.held, h.head, b.seq, b.document::text as document, c.head as chain \
+         from (select exists (select from lease where name = $1 and generation = $2 and expires_at > store_now()) \
+                as held, coalesce((select max(position) from event), 0) as head) as h \
+         left join (select seq, tenant, document from event_tail order by seq limit $3) as b on h.held \
+         left join chain as c on c.tenant = coalesce(b.tenant, '') \
+         order by b.seq",
+    )
+    .with(fence.name.as_str())
+    .with(signed(fence.generation.0))
+    .with(i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+/// Moves a batch from the tail to the log, if the lease is still held and nobody else moved any of it.
+pub(crate) fn append(fence: &Fence, batch: &[i64], linked: &[SealedEvent], end: &LogEnd) -> Statement {
+    let positions: Vec<_> = linked.iter().map(|sealed| signed(sealed.position.0)).collect();
+    let hashes: Vec<_> = linked.iter().map(|sealed| sealed.hash.as_bytes().to_vec()).collect();
+    let chains: Vec<_> = end.chains.keys().map(|tenant| chain_name(tenant.as_ref()).to_owned()).collect();
+    let heads: Vec<_> = end.chains.values().map(|head| head.as_bytes().to_vec()).collect();
+    Statement::new(
+        "with held as (select 1 from lease where name = $1 and generation = $2 and expires_at > store_now() \
+            for key share), \
+        moved as (delete from event_tail as t using unnest($3::bigint[]) as n (seq) where t.seq = n.seq \
+            returning t.seq, t.tenant, t.document), \
+        linked as (insert into event (position, tenant, hash, document) \
+            select n.position, m.tenant, n.hash, m.document \
+            from unnest($3::bigint[], $4::bigint[], $5::bytea[]) as n (seq, position, hash) \
+            join moved as m on m.seq = n.seq returning 1) \
+        insert into chain as c (tenant, head, position) \
+        select n.tenant, n.head, $8 from unnest($6::text[], $7::bytea[]) as n (tenant, head) \
+        where case when (select count(*) from held) = 1 \
+            and (select count(*) from linked) = cardinality($3::bigint[]) then true else refuse() end \
+        on conflict (tenant) do update set head = excluded.head, position = excluded.position",
+    )
+    .with(fence.name.as_str())
+    .with(signed(fence.generation.0))
+    .with(batch.to_vec())
+    .with(positions)
+    .with(hashes)
+    .with(chains)
+    .with(heads)
+    .with(signed(end.head.0))
+}
+
+/// The name of a tenant's chain; what belongs to none has the empty one.
+fn chain_name(tenant: Option<&TenantId>) -> &str {
+    tenant.map_or("", |tenant| tenant.as_str())
+}
+
+pub(crate) fn events(scope: &Scope, after: Position, limit: usize) -> Statement {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let columns = "select position, hash, document::text as document from event";
+    match scope {
+        Scope::Everyone => {
+            Statement::new(format!("{columns} where position > $1 order by position limit $2"))
+                .with(signed(after.0))
+                .with(limit)
+        }
+        Scope::Tenant(tenant) => Statement::new(format!(
+            "{columns} where tenant = $3 and position > $1 order by position limit $2"
+        ))
+        .with(signed(after.0))
+        .with(limit)
+        .with(tenant.as_str()),
+    }
+}
+
+pub(crate) fn newest() -> Statement {
+    Statement::new(
+        "select coalesce((select document::text from event_tail order by seq desc limit 1), \
+            (select document::text from event order by position desc limit 1)) as document",
+    )
+}
+
+pub(crate) fn reader_position(name: &str) -> Statement {
+    Statement::new("select position from reader where name = $1").with(name)
+}
+
+/// Moves a reader on and keeps what it derived, or fails.
+pub(crate) fn step(step: &ReaderStep) -> Statement {
+    let tenants: Vec<_> = step.derived.iter().map(|row| row.tenant.as_str().to_owned()).collect();
+    let keys: Vec<_> = step.derived.iter().map(|row| row.key.clone()).collect();
+    let documents: Vec<_> = step.derived.iter().map(|row| row.document.to_string()).collect();
+    let moved = if step.from == Position::START {
+        "insert into reader (name, position) select $1, $3 where $2 = 0 \
+         on conflict (name) do update set position = excluded.position where reader.position = $2 returning 1"
+    } else {
+        "update reader set position = $3 where name = $1 and position = $2 returning 1"
+    };
+    Statement::new(format!(
+        "with moved as ({moved}), kept as (insert into derived (reader, tenant, key, document) \
+            select $1, n.tenant, n.key, n.document from unnest($4::text[], $5::text[], $6::text[]) \
+                as n (tenant, key, document) \
+            on conflict (reader, tenant, key) do update set document = excluded.document returning 1) \
+        select case when (select count(*) from moved) = 1 then (select count(*) from kept) >= 0 \
+            else refuse() end"
+    ))
+    .with(step.reader.as_str())
+    .with(signed(step.from.0))
+    .with(signed(step.to.0))
+    .with(tenants)
+    .with(keys)
+    .with(documents)
+}
+
+/// What a reader keeps. A row without a key stands for none.
+pub(crate) fn derived(query: &DerivedQuery) -> Statement {
+    let (condition, first, second) = match &query.keys {
+        DerivedKeys::Named(keys) => ("d.key = any($3)", Ok(keys.clone()), None),
+        DerivedKeys::Range(from, before) => {
+            ("d.key >= $3 and d.key < $4", Err(from.clone()), Some(before.clone()))
+        }
+    };
+    let mut statement = Statement::new(format!(
+        "select r.position, d.key, d.document from reader as r \
+         left join derived as d on d.reader = r.name and d.tenant = $2 and {condition} \
+         where r.name = $1 order by d.key"
+    ))
+    .with(query.reader.as_str())
+    .with(query.tenant.as_str());
+    match first {
+        Ok(keys) => statement.bind(keys),
+        Err(from) => statement.bind(from),
+    };
+    if let Some(before) = second {
+        statement.bind(before);
+    }
+    statement
+}
+
+/// A batch as it was read: the numbers of its events in the tail, the events, and what they are
+/// linked to.
+struct Batch {
+    numbers: Vec<i64>,
+    events: Vec<Arc<Event>>,
+    end: LogEnd,
+}
+
+impl Batch {
+    fn from_rows(fence: &Fence, rows: &[PgRow]) -> Result<Self, StoreError> {
+        let read = |error| error::read(SEAL, error);
+        let mut batch = Self { numbers: Vec::new(), events: Vec::new(), end: LogEnd::default() };
+        for row in rows {
+            if !row.try_get::<bool, _>("held").map_err(read)? {
+                return Err(StoreError::Conflict(Conflict::Fenced { name: fence.name.clone() }));
+            }
+            batch.end.head = Position(unsigned(SEAL, row.try_get("head").map_err(read)?)?);
+            let Some(number) = row.try_get("seq").map_err(read)? else { continue };
+            let event = event(SEAL, row)?;
+            if let Some(head) = row.try_get::<Option<&[u8]>, _>("chain").map_err(read)? {
+                batch.end.chains.insert(event.tenant.clone(), hash(SEAL, head)?);
+            }
+            batch.numbers.push(number);
+            batch.events.push(event);
+        }
+        Ok(batch)
+    }
+}
+
+fn event(action: &'static str, row: &PgRow) -> Result<Arc<Event>, StoreError> {
+    let document: &str = row.try_get("document").map_err(|error| error::read(action, error))?;
+    serde_json::from_str(document).map(Arc::new).map_err(|error| error::fault(action, error))
+}
+
+fn hash(action: &'static str, bytes: &[u8]) -> Result<ChainHash, StoreError> {
+    bytes.try_into().map(ChainHash::from_bytes).map_err(|error| error::fault(action, error))
+}
+
+impl PostgresStore {
+    pub(crate) async fn seal_batch(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let Batch { numbers, events, mut end } =
+                Batch::from_rows(fence, &self.rows(SEAL, &batch(fence, limit)).await?)?;
+            if events.is_empty() {
+                return Ok(Sealed { count: 0, head: end.head });
+            }
+            let linked = end.link(events)?;
+            let statement = append(fence, &numbers, &linked, &end);
+            let mut connection = self.acquire(SEAL).await?;
+            match statement.execute(&mut connection).await {
+                Ok(_) => return Ok(Sealed { count: linked.len(), head: end.head }),
+                Err(error) if error::fate(&error) == Fate::Refused => {}
+                Err(error) => return Err(error::write(SEAL, error)),
+            }
+        }
+        Err(error::contended(SEAL))
+    }
+
+    pub(crate) async fn read_events(
+        &self,
+        scope: &Scope,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<SealedEvent>, StoreError> {
+        let sealed = |row: &PgRow| {
+            let read = |error| error::read(READ, error);
+            let position = Position(unsigned(READ, row.try_get("position").map_err(read)?)?);
+            let hash = hash(READ, row.try_get("hash").map_err(read)?)?;
+            Ok(SealedEvent { position, hash, event: event(READ, row)? })
+        };
+        self.rows(READ, &events(scope, after, limit)).await?.iter().map(sealed).collect()
+    }
+
+    pub(crate) async fn newest_event(&self) -> Result<Option<Timestamp>, StoreError> {
+        let rows = self.rows(READ, &newest()).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let document: Option<&str> = row.try_get("document").map_err(|error| error::read(READ, error))?;
+        let event: Option<Event> =
+            document.map(serde_json::from_str).transpose().map_err(|error| error::fault(READ, error))?;
+        Ok(event.map(|event| event.at))
+    }
+
+    pub(crate) async fn position_of(&self, reader: &str) -> Result<Position, StoreError> {
+        let rows = self.rows(STEP, &reader_position(reader)).await?;
+        let Some(row) = rows.first() else { return Ok(Position::START) };
+        let position = row.try_get("position").map_err(|error| error::read(STEP, error))?;
+        Ok(Position(unsigned(STEP, position)?))
+    }
+
+    pub(crate) async fn make_step(&self, moves: ReaderStep) -> Result<(), StoreError> {
+        moves.check()?;
+        let statement = step(&moves);
+        for _ in 0..ATTEMPTS {
+            let mut connection = self.acquire(STEP).await?;
+            let Err(error) = statement.execute(&mut connection).await else { return Ok(()) };
+            drop(connection);
+            if error::fate(&error) != Fate::Refused {
+                return Err(error::write(STEP, error));
+            }
+            let found = self.position_of(&moves.reader).await?;
+            if found != moves.from {
+                let conflict = Conflict::Moved { reader: moves.reader, expected: moves.from, found };
+                return Err(StoreError::Conflict(conflict));
+            }
+        }
+        Err(error::contended(STEP))
+    }
+
+    pub(crate) async fn read_derived(&self, query: &DerivedQuery) -> Result<Derived, StoreError> {
+        const ACTION: &str = "read what was derived from the log";
+        let read = |error| error::read(ACTION, error);
+        let mut found = Derived::default();
+        for row in self.rows(ACTION, &derived(query)).await? {
+            found.position = Position(unsigned(ACTION, row.try_get("position").map_err(read)?)?);
+            if let Some(key) = row.try_get("key").map_err(read)? {
+                let document: String = row.try_get("document").map_err(read)?;
+                found.rows.push(DerivedRow { tenant: query.tenant.clone(), key, document: document.into() });
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,147 @@
+//! How the store gets at its database.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use futures::FutureExt;
+use sqlx::{
+    Connection,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+
+use crate::migrate::quoted;
+
+/// A text that is no URL of a PostgreSQL database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidUrl;
+
+impl fmt::Display for InvalidUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is no URL of a PostgreSQL database; write postgres://USER@HOST:PORT/DATABASE")
+    }
+}
+
+impl std::error::Error for InvalidUrl {}
+
+/// Where the database is, and how the store uses it.
+///
+/// The password, if there is one, is shown by neither `Debug` nor any error.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    connect: PgConnectOptions,
+    schema: String,
+    connections: u32,
+    acquire_timeout: Duration,
+    statement_timeout: Duration,
+}
+
+/// Statements that each connection keeps prepared. Commits have one text for each set of kinds of
+/// entities that they write, lists one for each set of filters.
+const PREPARED: usize = 1_000;
+
+/// A connection that nobody used for longer is asked whether it still lives before it is used.
+const IDLE: Duration = Duration::from_secs(1);
+
+impl PostgresOptions {
+    /// The database at `url`: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.
+    ///
+    /// `sslmode` is `disable`, `allow`, `prefer` (the default), `require`, `verify-ca` or
+    /// `verify-full`; certificates are judged by what the system trusts, or by the file that
+    /// `sslrootcert` names. What the URL leaves out comes from the variables `PGHOST`, `PGPORT`,
+    /// `PGUSER`, `PGDATABASE`, `PGPASSWORD` and from `~/.pgpass`.
+    ///
+    /// # Errors
+    /// [`InvalidUrl`], which does not repeat the text.
+    pub fn new(url: &str) -> Result<Self, InvalidUrl> {
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(InvalidUrl);
+        }
+        let connect = PgConnectOptions::from_str(url).map_err(|_| InvalidUrl)?;
+        Ok(Self {
+            connect: connect.application_name("aegis"),
+            schema: "aegis".to_owned(),
+            connections: 10,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+        })
+    }
+
+    /// At most so many connections; 10 unless said. At least 1.
+    #[must_use]
+    pub fn connections(self, connections: u32) -> Self {
+        Self { connections: if connections == 0 { 1 } else { connections }, ..self }
+    }
+
+    /// How long a call waits for a connection before it is `Unavailable`; 5 s unless said.
+    #[must_use]
+    pub fn acquire_timeout(self, acquire_timeout: Duration) -> Self {
+        Self { acquire_timeout, ..self }
+    }
+
+    /// How long a statement may take before the database cancels it; 30 s unless said.
+    #[must_use]
+    pub fn statement_timeout(self, statement_timeout: Duration) -> Self {
+        Self { statement_timeout, ..self }
+    }
+
+    /// The schema that has the store's tables, made if it is missing; `aegis` unless said.
+    #[must_use]
+    pub fn schema(self, schema: impl Into<String>) -> Self {
+        Self { schema: schema.into(), ..self }
+    }
+
+    /// What the database's own lists of its connections call us; `aegis` unless said.
+    #[must_use]
+    pub fn application_name(self, name: &str) -> Self {
+        Self { connect: self.connect.application_name(name), ..self }
+    }
+
+    /// Whether certificates are judged by this file of PEM certificates instead of by what the system
+    /// trusts.
+    #[must_use]
+    pub fn root_certificate(self, file: impl Into<PathBuf>) -> Self {
+        Self { connect: self.connect.ssl_root_cert(file.into()), ..self }
+    }
+
+    pub(crate) fn schema_name(&self) -> &str {
+        &self.schema
+    }
+
+    /// A pool that connects when it is first used.
+    pub(crate) fn pool(&self) -> PgPool {
+        // `jit` and new plans for each value cost more than they bring to statements this small.
+        let connect = self.connect.clone().statement_cache_capacity(PREPARED).options([
+            ("search_path", quoted(&self.schema)),
+            ("statement_timeout", self.statement_timeout.as_millis().to_string()),
+            ("idle_in_transaction_session_timeout", "60000".to_owned()),
+            ("jit", "off".to_owned()),
+        ]);
+        PgPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(self.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                async move {
+                    if about.idle_for > IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                }
+                .boxed()
+            })
+            .connect_lazy_with(connect)
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("host", &self.connect.get_host())
+            .field("port", &self.connect.get_port())
+            .field("database", &self.connect.get_database())
+            .field("schema", &self.schema)
+            .field("connections", &self.connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .finish_non_exhaustive()
+    }
+}

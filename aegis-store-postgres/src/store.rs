@@ -1,0 +1,218 @@
+//! The store itself: a pool of connections, and the seam in front of it.
+
+use std::{collections::HashMap, fmt, time::Duration};
+
+use aegis_core::{
+    model::{
+        BackupJob, BackupRecord, Bytes, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy,
+        PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId,
+        Timestamp, Verification, Version, Versioned,
+    },
+    seams::{
+        Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
+        JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
+        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError,
+        VerificationQuery, Window,
+    },
+};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, Postgres, Row, pool::PoolConnection};
+
+use crate::{
+    error, migrate,
+    options::PostgresOptions,
+    query,
+    statement::{Statement, unsigned},
+};
+
+/// A store in a PostgreSQL database, shared by any number of processes.
+///
+/// A database that can't be reached is `Unavailable` after the options' time to wait; once it is
+/// back, the store goes on. A commit whose connection is lost is sent again on another one, which
+/// settles what became of it, and is `Indeterminate` only if that fails, too.
+pub struct PostgresStore {
+    pool: PgPool,
+    options: PostgresOptions,
+}
+
+impl PostgresStore {
+    /// Opens the database, and makes or brings up to date the store's tables. Processes that do so at
+    /// once wait for each other. Of a database that is read-only, reads are answered.
+    ///
+    /// # Errors
+    /// `Unavailable` if it can't be reached; `Internal` if it can't be used, as when a newer version
+    /// of Aegis made its tables.
+    pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
+        let store = Self { pool: options.pool(), options };
+        let mut connection = store.acquire("open the database").await?;
+        migrate::run(&mut connection, store.options.schema_name()).await?;
+        drop(connection);
+        Ok(store)
+    }
+
+    /// Closes every connection; calls from then on are `Unavailable`.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) async fn acquire(&self, action: &'static str) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.pool.acquire().await.map_err(|error| error::read(action, error))
+    }
+
+    /// Carries out a statement that changes something.
+    pub(crate) async fn run(&self, action: &'static str, statement: &Statement) -> Result<(), StoreError> {
+        let mut connection = self.acquire(action).await?;
+        statement.execute(&mut connection).await.map_err(|error| error::write(action, error))?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn commit(&self, changeset: Changeset) -> Result<Committed, StoreError> {
+        self.commit_changeset(&changeset).await
+    }
+
+    async fn get(&self, scope: &Scope, key: &EntityKey) -> Result<Option<(Version, Entity)>, StoreError> {
+        self.entity(scope, key).await
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<BackupJob>, StoreError> {
+        self.page("list jobs", &query.window, || query::jobs(query)).await
+    }
+
+    async fn records(&self, query: &RecordQuery) -> Result<Page<BackupRecord>, StoreError> {
+        self.page("list records", &query.window, || query::records(query)).await
+    }
+
+    async fn record_totals(&self, query: &RecordQuery) -> Result<RecordTotals, StoreError> {
+        const ACTION: &str = "count records";
+        let rows = self.rows(ACTION, &query::record_totals(query)).await?;
+        let Some(row) = rows.first() else { return Ok(RecordTotals::default()) };
+        let read = |error| error::read(ACTION, error);
+        Ok(RecordTotals {
+            count: unsigned(ACTION, row.try_get("count").map_err(read)?)?,
+            stored: Bytes(unsigned(ACTION, row.try_get("stored").map_err(read)?)?),
+        })
+    }
+
+    async fn plans(&self, query: &PlanQuery) -> Result<Page<RecoveryPlan>, StoreError> {
+        self.page("list recovery plans", &query.window, || query::plans(query)).await
+    }
+
+    async fn executions(&self, query: &ExecutionQuery) -> Result<Page<RecoveryExecution>, StoreError> {
+        self.page("list recovery executions", &query.window, || query::executions(query)).await
+    }
+
+    async fn policies(&self, query: &PolicyQuery) -> Result<Page<Policy>, StoreError> {
+        self.page("list policies", &query.window, || query::policies(query)).await
+    }
+
+    async fn slots(&self, query: &SlotQuery) -> Result<Page<Slot>, StoreError> {
+        self.page("list slots", &query.window, || query::slots(query)).await
+    }
+
+    async fn verifications(&self, query: &VerificationQuery) -> Result<Page<Verification>, StoreError> {
+        self.page("list verifications", &query.window, || query::verifications(query)).await
+    }
+
+    async fn dr_tests(&self, query: &DrTestQuery) -> Result<Page<DrTest>, StoreError> {
+        self.page("list DR tests", &query.window, || query::dr_tests(query)).await
+    }
+
+    async fn retention_runs(&self, query: &RetentionRunQuery) -> Result<Page<RetentionRun>, StoreError> {
+        self.page("list retention runs", &query.window, || query::retention_runs(query)).await
+    }
+
+    async fn policy_states(
+        &self,
+        query: &PolicyStateQuery,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError> {
+        self.list("list the states of policies", query::policy_states(query)).await
+    }
+
+    async fn due_policies(
+        &self,
+        cluster: &ClusterName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Versioned<PolicyState>>, StoreError> {
+        self.list("list due policies", query::due_policies(cluster, now, limit)).await
+    }
+
+    async fn next_due(&self, cluster: &ClusterName) -> Result<Option<Timestamp>, StoreError> {
+        const ACTION: &str = "find what falls due next";
+        let rows = self.rows(ACTION, &query::next_due(cluster)).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let due: Option<DateTime<Utc>> = row.try_get("due_at").map_err(|error| error::read(ACTION, error))?;
+        Ok(due.map(Timestamp::from))
+    }
+
+    async fn claim(&self, name: &LeaseName, holder: &HolderId, ttl: Duration) -> Result<Claim, StoreError> {
+        self.claim_lease(name, holder, ttl).await
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        self.release_lease(fence).await
+    }
+
+    async fn report_progress(&self, reports: Vec<ProgressReport>) -> Result<(), StoreError> {
+        self.note_progress(reports).await
+    }
+
+    async fn progress(
+        &self,
+        operations: &[OperationId],
+    ) -> Result<HashMap<OperationId, ProgressReport>, StoreError> {
+        self.read_progress(operations).await
+    }
+
+    async fn seal(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError> {
+        self.seal_batch(fence, limit).await
+    }
+
+    async fn events(
+        &self,
+        scope: &Scope,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<SealedEvent>, StoreError> {
+        self.read_events(scope, after, limit).await
+    }
+
+    async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
+        self.position_of(name).await
+    }
+
+    async fn advance_reader(&self, step: ReaderStep) -> Result<(), StoreError> {
+        self.make_step(step).await
+    }
+
+    async fn derived(&self, query: &DerivedQuery) -> Result<Derived, StoreError> {
+        self.read_derived(query).await
+    }
+
+    async fn prune(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.prune_all(now).await
+    }
+
+    async fn newest_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.newest_event().await
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        self.owners().await
+    }
+}
+
+/// Whether a window asks for nothing at all.
+pub(crate) const fn is_empty(window: &Window) -> bool {
+    window.limit == 0 && !window.count
+}
