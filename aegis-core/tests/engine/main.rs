@@ -18,5 +18,6 @@ mod policies;
 mod rebuilding;
 mod recovery;
 mod retention;
+mod starvation;
 mod verification;
 mod world;

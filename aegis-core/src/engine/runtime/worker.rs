@@ -14,10 +14,11 @@ use super::{
 };
 use crate::{
     engine::{EngineError, decide::Decider},
-    model::{ClusterName, NamespaceName, OperationId, PolicyId, Progress, Version},
+    model::{ClusterName, NamespaceName, OperationId, PolicyId, Progress, RecordState, Version},
     rules::Timetable,
     seams::{
-        Changeset, Conflict, Fence, LeaseName, Monotonic, Observation, Operation, ProgressReport, report,
+        Changeset, Conflict, Cursor, Fence, LeaseName, Monotonic, Observation, Operation, ProgressReport,
+        report,
     },
 };
 
@@ -48,6 +49,9 @@ pub(crate) struct Worker {
     pub(crate) tables: HashMap<PolicyId, (Version, Timetable)>,
     pub(crate) checks: RunningChecks,
     pub(crate) swept_others_at: Option<Monotonic>,
+    /// Where the next pass goes on in the list of records that leave, by state; without an entry it
+    /// begins anew.
+    pub(crate) leaving: HashMap<RecordState, Cursor>,
     /// Whether something runs that must be polled.
     pub(crate) polling: bool,
     /// Whether the pass left something that can be done at once.
@@ -82,6 +86,7 @@ impl Worker {
             tables: HashMap::new(),
             checks: RunningChecks::default(),
             swept_others_at: None,
+            leaving: HashMap::new(),
             polling: false,
             again: false,
         }

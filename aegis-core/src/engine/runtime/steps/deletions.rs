@@ -11,10 +11,10 @@ use crate::{
     },
     model::{BackupRecord, Deletion, Policy, RecordLifecycle, RecordState, Versioned},
     rules::retention::Acknowledgement,
-    seams::{RecordQuery, Scope, StoreExt, Window},
+    seams::{Cursor, RecordQuery, Scope, StoreExt, Window},
 };
 
-/// How many records one read brings.
+/// How many records of a state one pass looks at.
 const BATCH: usize = 256;
 
 impl Worker {
@@ -32,13 +32,20 @@ impl Worker {
         Ok(())
     }
 
-    async fn due_records(&self, state: RecordState) -> Result<Vec<Versioned<BackupRecord>>, Interrupted> {
+    /// Records that leave and are due, from where the last pass left off: those that can't go yet,
+    /// however many, hold up no other.
+    async fn due_records(&mut self, state: RecordState) -> Result<Vec<Versioned<BackupRecord>>, Interrupted> {
         let mut query = RecordQuery::new(Scope::Everyone);
         query.cluster = Some(self.cluster.clone());
         query.states = vec![state];
         query.due_by = Some(self.core.clock.now());
-        query.window = Window::first(BATCH);
-        Ok(self.core.store.records(&query).await?.items)
+        query.window = Window { after: self.leaving.remove(&state), ..Window::first(BATCH) };
+        let due = self.core.store.records(&query).await?.items;
+        if let Some(last) = due.last().filter(|_| due.len() == BATCH) {
+            self.leaving.insert(state, Cursor { at: last.created_at, id: last.id.as_uuid() });
+            self.polling = true;
+        }
+        Ok(due)
     }
 
     /// Decides once more, by the rules as they are now, and commits before the driver is called.

@@ -107,42 +107,56 @@ impl Worker {
         self.begin_job(job, &existing).await
     }
 
-    /// Starts waiting jobs, highest priority first, as far as the limits permit.
+    /// Starts waiting jobs, highest priority first, as far as the limits permit. Those that have to
+    /// wait longer, however many, hold up no other.
     pub(crate) async fn start_jobs(&mut self) -> Result<(), Interrupted> {
-        let waiting = self.waiting_jobs().await?;
+        let mut room = self.room().await?;
+        if room == 0 {
+            return Ok(());
+        }
+        let mut waiting = self.waiting_jobs(0).await?;
         if waiting.is_empty() {
             return Ok(());
         }
         let Some(existing) = self.namespaces().await else { return Ok(()) };
         let target = self.core.store.find::<ClusterState>(&Scope::Everyone, self.cluster.clone()).await?;
-        let mut room = self.room().await?;
-        let mut rooms_of_locations = HashMap::new();
-        for job in waiting {
-            if room == 0 {
-                break;
+        let (mut rooms_of_locations, mut passed_over) = (HashMap::new(), 0);
+        loop {
+            let is_last = waiting.len() < BATCH;
+            for job in waiting {
+                let restoring = target.as_ref().and_then(|target| target.restore_into(&job.namespaces));
+                if let Some(active) = restoring {
+                    tracing::debug!(job = %job.id, by = %active.by, "a backup waits for a restore");
+                    passed_over += 1;
+                    continue;
+                }
+                if !self.take_room(&mut rooms_of_locations, &job.location).await? {
+                    passed_over += 1;
+                    continue;
+                }
+                let done = self.begin_job(&job, &existing).await;
+                self.go_on(done)?;
+                room -= 1;
+                if room == 0 {
+                    return Ok(());
+                }
             }
-            let restoring = target.as_ref().and_then(|target| target.restore_into(&job.namespaces));
-            if let Some(active) = restoring {
-                tracing::debug!(job = %job.id, by = %active.by, "a backup waits for a restore");
-                continue;
+            if is_last {
+                return Ok(());
             }
-            if !self.take_room(&mut rooms_of_locations, &job.location).await? {
-                continue;
-            }
-            let done = self.begin_job(&job, &existing).await;
-            self.go_on(done)?;
-            room -= 1;
+            // Those that were started wait no more, so the next page begins behind the others.
+            waiting = self.waiting_jobs(passed_over).await?;
         }
-        Ok(())
     }
 
-    async fn waiting_jobs(&self) -> Result<Vec<Versioned<BackupJob>>, Interrupted> {
+    /// A page of the waiting jobs in the order in which they are started, without the first few.
+    async fn waiting_jobs(&self, passed_over: usize) -> Result<Vec<Versioned<BackupJob>>, Interrupted> {
         let mut query = JobQuery::new(Scope::Everyone);
         query.cluster = Some(self.cluster.clone());
         query.statuses = vec![JobStatus::Pending];
         query.hidden = true;
         query.order = JobOrder::Dispatch;
-        query.window = Window::first(BATCH);
+        query.window = Window { offset: passed_over, ..Window::first(BATCH) };
         Ok(self.core.store.jobs(&query).await?.items)
     }
 
