@@ -62,6 +62,8 @@ impl Aegis {
     /// One pass over everything that is due, on the caller's own task, and how long the next one
     /// can wait: for tests, simulations, and embedders with loops of their own.
     ///
+    /// It waits on the clock only before it commits anew what the store did not answer.
+    ///
     /// Cancel safe: what a dropped pass left is found by the next. Not beside
     /// [`start`](Self::start) on the same handle: the two would hold the same leases.
     pub async fn pass(&self) -> Duration {

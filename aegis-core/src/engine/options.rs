@@ -25,6 +25,9 @@ pub struct EngineOptions {
     pub max_running_per_location: usize,
     /// How often retention looks at records when nothing else makes it.
     pub sweep_interval: Duration,
+    /// How often the heads of the event log's chains are anchored in storage, if they have moved: how
+    /// much of the log's end could be cut off unseen.
+    pub anchor_interval: Duration,
     /// How long a verification may run.
     pub verification_timeout: Duration,
     /// How long a recovery execution may run.
@@ -38,13 +41,14 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
-            lease_ttl: Duration::from_secs(30),
+            lease_ttl: Duration::from_secs(15),
             poll_interval: Duration::from_secs(2),
             idle_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(5),
             retry_backoff: Duration::from_secs(30),
             max_running_per_location: 8,
             sweep_interval: SWEEP_INTERVAL,
+            anchor_interval: Duration::from_secs(3600),
             verification_timeout: Duration::from_secs(24 * 3600),
             execution_timeout: Duration::from_secs(24 * 3600),
             dr_test_timeout: Duration::from_secs(24 * 3600),

@@ -1,8 +1,8 @@
 //! Events: what changed, by whom, when; sealed into one chain per tenant.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -255,6 +255,54 @@ impl fmt::Debug for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ChainHash({self})")
     }
+}
+
+/// The text is not a link of a chain: 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a link of a hash chain is written as 64 hexadecimal digits")]
+pub struct ParseChainHashError;
+
+impl FromStr for ChainHash {
+    type Err = ParseChainHashError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(ParseChainHashError);
+        }
+        let mut bytes = [0; 32];
+        for (n, byte) in bytes.iter_mut().enumerate() {
+            let digits = text.get(2 * n..2 * n + 2).ok_or(ParseChainHashError)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| ParseChainHashError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for ChainHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChainHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Where a chain was, written down outside of the store: whoever changes the log afterwards can't
+/// change this with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Whose chain; `None` for what belongs to no tenant.
+    pub tenant: Option<TenantId>,
+    /// The position of the chain's newest event then.
+    pub position: Position,
+    /// The link of that event.
+    pub hash: ChainHash,
+    /// When it was written down, by the wall clock of whoever did.
+    pub at: Timestamp,
 }
 
 /// An event with its place in the log and its link in the chain. Cloning shares the event.

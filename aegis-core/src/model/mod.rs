@@ -36,7 +36,9 @@ pub use dr_test::{
     DrTargetError, DrTest, DrTestRule, RecordChoice,
 };
 pub use entity::{Entity, EntityKey, EntityKind, SlotKey, Stored, Version, Versioned};
-pub use event::{ChainHash, Event, EventFacts, EventId, EventKind, Position, SealedEvent};
+pub use event::{
+    Anchor, ChainHash, Event, EventFacts, EventId, EventKind, ParseChainHashError, Position, SealedEvent,
+};
 pub use id::{
     ChainId, ChangesetId, ClusterName, DisplayName, DrTestId, ExecutionId, JobId, NameError, NamespaceName,
     OperationId, ParseIdError, PlanId, PolicyId, Principal, RecordId, RetentionRunId, TenantId,

@@ -1,6 +1,8 @@
 //! The rules: pure functions of values and the present instant.
 
+mod anchors;
 mod blackout;
+mod chain;
 pub mod coverage;
 pub mod exposure;
 pub mod health;
@@ -13,6 +15,8 @@ mod slots;
 mod timetable;
 mod words;
 
+pub use anchors::superfluous_anchors;
+pub use chain::{Break, ChainCheck, ChainVerification, LogFinding};
 pub use lint::{LintCode, LintFinding, PolicyFigures, lint};
 pub use schedule::{CompiledSchedule, last_until, next_after, schedule_human};
 pub use slots::{

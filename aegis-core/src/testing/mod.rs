@@ -15,4 +15,4 @@ pub use driver::{DriverMutation, Effects, MutantDriver, Script, ScriptedDriver};
 pub use faults::{Fault, FaultPlan, FaultPoint, FaultyDriver, FaultyStorage, FaultyStore, Happened};
 pub use object_storage::{MemoryObjectStorage, MutantObjectStorage, ObjectStorageMutation};
 pub use skip::skip;
-pub use store::{MutantStore, StoreFilter, StoreMutation};
+pub use store::{MutantStore, StoreFilter, StoreMutation, TamperedStore, Tampering};

@@ -7,10 +7,11 @@ use std::{
 
 use aegis_core::{
     model::{ChainHash, EventKind, Position, SealedEvent},
-    seams::{Notifier, NotifyError},
+    seams::{Clock, ErrorClass, Notifier, NotifyError},
+    testing::{Fault, FaultPlan, FaultPoint, FaultyStore},
 };
 use async_trait::async_trait;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 
 use crate::world::{World, tenant};
 
@@ -80,4 +81,66 @@ async fn the_events_of_a_backup_tell_its_story_in_order_and_their_chain_verifies
         head = head.link(&sealed.event, sealed.position).unwrap();
         assert_eq!(head, sealed.hash, "at position {}", sealed.position);
     }
+}
+
+#[tokio::test]
+async fn a_listener_is_told_of_a_failing_store_waits_longer_each_time_and_misses_nothing() {
+    let world = World::new();
+    let writer = world.engine();
+    world.backup(&writer).await;
+    let plan = FaultPlan::seeded(1, Arc::new(world.clock.clone())).with_probability_at(
+        [FaultPoint::StoreRead],
+        1.0,
+        Fault::Refuse,
+    );
+    let flaky = FaultyStore::new(Arc::clone(&world.store), plan.clone());
+    let aegis = world.builder().store(Arc::new(flaky)).seed([9; 32]).holder("flaky").build().unwrap();
+    let mut listening = tenant(&aegis).subscribe(Position::START);
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        let before = world.clock.monotonic();
+        let told = world.clock.drive(listening.next()).await.unwrap();
+        assert_eq!(told.unwrap_err().class(), ErrorClass::Unavailable);
+        pauses.push(world.clock.monotonic().since(before).as_secs());
+    }
+    assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 30]);
+    plan.heal();
+    let first = world.clock.drive(listening.next()).await.unwrap().unwrap();
+    assert_eq!(first.position, Position(1));
+}
+
+#[tokio::test]
+async fn a_loop_that_panics_begins_again_and_loses_nothing() {
+    /// Panics over the first event, once.
+    #[derive(Debug, Default)]
+    struct Fragile {
+        calls: Mutex<Vec<Position>>,
+    }
+
+    #[async_trait]
+    impl Notifier for Fragile {
+        fn name(&self) -> &str {
+            "fragile"
+        }
+
+        async fn notify(&self, event: &SealedEvent) -> Result<(), NotifyError> {
+            let first = {
+                let mut calls = self.calls.lock().unwrap();
+                calls.push(event.position);
+                calls.len() == 1
+            };
+            assert!(!first, "a notifier that panics");
+            Ok(())
+        }
+    }
+
+    let world = World::new();
+    let fragile = Arc::new(Fragile::default());
+    let aegis = world.builder().notifier(Arc::clone(&fragile) as Arc<dyn Notifier>).build().unwrap();
+    let mut running = aegis.start();
+    tenant(&aegis).create_job(crate::world::new_job("manual")).await.unwrap();
+    world.clock.run_for(Duration::from_secs(30)).await;
+    let calls: Vec<u64> = fragile.calls.lock().unwrap().iter().map(|position| position.0).collect();
+    assert_eq!(calls[..3], [1, 1, 2], "the event that it panicked over comes again");
+    assert!(running.ended().now_or_never().is_none(), "no loop has ended");
 }

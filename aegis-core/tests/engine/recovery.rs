@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
-    engine::{Aegis, Execute, Executed, NewPlan, TenantOptions},
+    engine::{Aegis, ClusterOptions, Execute, Executed, NewPlan, TenantOptions},
     model::{
         ApprovalRule, ExecutionStatus, JobStatus, PlanHash, PlanId, PlanStatus, Principal, RecordId,
         RestoreTarget, TenantId,
@@ -12,7 +12,7 @@ use aegis_core::{
     testing::Script,
 };
 
-use crate::world::{World, name, namespace, new_job, tenant};
+use crate::world::{World, name, namespace, new_job, options, tenant};
 
 async fn record(world: &World, aegis: &Aegis) -> RecordId {
     world.backup(aegis).await.job.result.as_ref().unwrap().record
@@ -208,4 +208,34 @@ async fn another_tenants_things_do_not_exist() {
     let error = other.create_plan(NewPlan::new(name("steal"), record)).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::InvalidInput);
     assert_eq!(other.create_job(new_job("x")).await.unwrap_err().class(), ErrorClass::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_tenant_is_not_told_which_restore_of_another_stands_in_the_way() {
+    let world = World::new();
+    let both = ["default", "other"].map(|id| TenantId::new(id).unwrap());
+    let aegis = Aegis::builder()
+        .store(Arc::clone(&world.store))
+        .clock(Arc::new(world.clock.clone()))
+        .cluster_with("local", Arc::new(world.driver.clone()), ClusterOptions::for_tenants(both.clone()))
+        .storage_for(Arc::clone(&world.storage), both.clone())
+        .options(options())
+        .seed([1; 32])
+        .build()
+        .unwrap();
+    let tenants = both.map(|id| aegis.tenant(id, Principal::new("eve").unwrap()).unwrap());
+    let mut plans = Vec::new();
+    for tenant in &tenants {
+        let job = tenant.create_job(new_job("manual")).await.unwrap().job.id;
+        world.run(&aegis, Duration::from_secs(300)).await;
+        let record = tenant.job(job).await.unwrap().job.result.as_ref().unwrap().record;
+        plans.push(tenant.create_plan(NewPlan::new(name("recover"), record)).await.unwrap().plan.id);
+    }
+    let [mine, theirs] = tenants;
+    mine.execute_plan(plans[0], Execute::Confirmed).await.unwrap();
+    let execution = mine.execution_status(plans[0]).await.unwrap().execution.id.to_string();
+    let error = theirs.execute_plan(plans[1], Execute::Confirmed).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidTransition);
+    assert!(!error.to_string().contains(&execution), "{error}");
+    assert!(error.to_string().contains("another restore"), "{error}");
 }

@@ -79,21 +79,26 @@ impl World {
         self.builder().seed([2; 32]).holder("two").build().unwrap()
     }
 
+    /// One pass; time goes by only if it waits.
+    pub(crate) async fn pass(&self, aegis: &Aegis) -> Duration {
+        self.clock.drive(aegis.pass()).await
+    }
+
     /// Passes, and lets time go by in between, for `time`.
     pub(crate) async fn run(&self, aegis: &Aegis, time: Duration) {
         let end = self.clock.monotonic().after(time);
         while self.clock.monotonic() < end {
-            let pause = aegis.pass().await.max(Duration::from_millis(100));
+            let pause = self.pass(aegis).await.max(Duration::from_millis(100));
             let left = end.since(self.clock.monotonic());
             self.clock.advance(pause.min(left));
         }
-        aegis.pass().await;
+        self.pass(aegis).await;
     }
 
     /// Runs until the job has ended; panics if it has not within a day.
     pub(crate) async fn end(&self, aegis: &Aegis, job: JobId) -> JobView {
         for _ in 0..100_000 {
-            let pause = aegis.pass().await.max(Duration::from_millis(100));
+            let pause = self.pass(aegis).await.max(Duration::from_millis(100));
             let view = aegis.default_tenant().unwrap().job(job).await.unwrap();
             if !matches!(view.job.status, JobStatus::Pending | JobStatus::InProgress) {
                 return view;

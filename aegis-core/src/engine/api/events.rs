@@ -15,7 +15,12 @@ impl Tenant {
     /// The tenant's sealed events after a position, then those that follow, without an end.
     ///
     /// A listener that remembers the position of the last event that it handled and comes back with
-    /// it misses none and sees none twice. Dropping the stream ends it.
+    /// it misses none and sees none twice. What another engine over the same store seals comes, too,
+    /// at most a second later. Dropping the stream ends it.
+    ///
+    /// A store that fails is told as an error, and read again after a pause that grows with each
+    /// failure, from where the listener is: nothing is skipped. Only `NotFound` ends the stream: the
+    /// log does not reach back so far any more.
     #[must_use]
     pub fn subscribe(&self, after: Position) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
         subscribe(Arc::clone(&self.core), self.tenant.clone(), after)

@@ -15,6 +15,7 @@ mod records;
 mod retention;
 mod statistics;
 mod tenant;
+mod verify_log;
 
 pub use compliance::{Compliance, ComplianceStatus, PolicyAttainment, PolicyCompliance};
 pub use coverage::{ClusterCoverage, Coverage};
@@ -29,3 +30,4 @@ pub use records::{HoldRequest, RecordView};
 pub use retention::RetentionPreview;
 pub use statistics::StatisticsAnswer;
 pub use tenant::{Listing, Tenant};
+pub use verify_log::LogVerification;

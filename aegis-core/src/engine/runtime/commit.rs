@@ -1,6 +1,8 @@
 //! Committing: the same changeset again while its fate is unknown.
 
-use super::Core;
+use std::time::Duration;
+
+use super::{Core, backoff::Backoff};
 use crate::{
     engine::EngineError,
     seams::{Changeset, Committed, Conflict, ErrorClass, StoreError},
@@ -9,6 +11,10 @@ use crate::{
 /// How often a changeset of unknown fate is committed again before the caller hears of it, and how
 /// often a call that lost a race decides again.
 pub(crate) const RETRIES: usize = 5;
+
+/// How long a store that did not answer is left alone before the changeset is committed again, at
+/// first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// What became of a changeset.
 #[derive(Debug)]
@@ -19,7 +25,8 @@ pub(crate) enum Outcome {
     Conflict(Conflict),
 }
 
-/// Commits a changeset. One whose fate is unknown is committed again as it is: stores apply it once.
+/// Commits a changeset. One whose fate is unknown is committed again as it is, after a pause: stores
+/// apply it once. A store that is unavailable is the caller's to come back to.
 ///
 /// # Errors
 /// [`EngineError::Store`] for all but conflicts.
@@ -27,6 +34,7 @@ pub(crate) async fn commit(core: &Core, changeset: Changeset) -> Result<Outcome,
     if changeset.is_empty() {
         return Ok(Outcome::Applied);
     }
+    let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -39,6 +47,7 @@ pub(crate) async fn commit(core: &Core, changeset: Changeset) -> Result<Outcome,
             Err(StoreError::Conflict(conflict)) => return Ok(Outcome::Conflict(conflict)),
             Err(error) if error.class() == ErrorClass::Indeterminate && tries < RETRIES => {
                 tracing::warn!(changeset = %changeset.id, tries, "the fate of a commit is unknown: committing it again");
+                backoff.wait(&*core.clock).await;
             }
             Err(error) => return Err(error.into()),
         }

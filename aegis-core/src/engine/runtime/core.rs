@@ -13,7 +13,10 @@ use tokio::sync::Notify;
 
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
-    model::{BackupRecord, ClusterName, DisplayName, StorageUri, TenantId},
+    model::{
+        BackupRecord, ClusterName, ClusterState, DisplayName, DrTest, NamespaceName, RecoveryExecution,
+        RestoredBy, StorageUri, TenantId,
+    },
     seams::{
         BackupDriver, Clock, DrCheck, Fence, HolderId, Monotonic, Notifier, ObjectStorage, Scope, Store,
         StoreExt,
@@ -128,6 +131,27 @@ impl Core {
             parent = ancestor.parent;
         }
         Ok(usable)
+    }
+
+    /// Refuses to restore into namespaces of a cluster into which something restores already. What
+    /// belongs to another tenant is not named.
+    pub(crate) async fn refuse_overlap(
+        &self,
+        tenant: &TenantId,
+        cluster: Option<&ClusterState>,
+        into: &[NamespaceName],
+    ) -> Result<(), EngineError> {
+        let Some(active) = cluster.and_then(|state| state.restore_into_any(into)) else { return Ok(()) };
+        let scope = Scope::Tenant(tenant.clone());
+        let is_own = match active.by {
+            RestoredBy::Execution(id) => self.store.find::<RecoveryExecution>(&scope, id).await?.is_some(),
+            RestoredBy::DrTest(id) => self.store.find::<DrTest>(&scope, id).await?.is_some(),
+        };
+        Err(EngineError::Blocked(if is_own {
+            format!("{} is restoring into the same namespaces: wait for it or cancel it", active.by)
+        } else {
+            "another restore into the same namespaces is under way: wait for it to end".to_owned()
+        }))
     }
 
     /// Wakes the loop of a cluster, if it is served here.

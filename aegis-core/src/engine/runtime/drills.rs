@@ -140,9 +140,7 @@ impl Core {
         };
         let into = run.into_namespaces();
         let state = self.store.find::<ClusterState>(&Scope::Everyone, cluster.clone()).await?;
-        if let Some(active) = state.as_ref().and_then(|state| state.restore_into_any(&into)) {
-            return Err(EngineError::Blocked(format!("{} is restoring into the same namespaces", active.by)));
-        }
+        self.refuse_overlap(&record.tenant, state.as_deref(), &into).await?;
         self.refuse_living(&record.tenant, cluster, &into).await?;
         if !into.is_empty() {
             self.refuse_occupied(&record.tenant, cluster, &run).await?;

@@ -1,12 +1,11 @@
-//! Those that read the event log: the sealer, those who count, the keeper of manifests, the notifiers,
-//! subscribers.
+//! Those that read the event log for the engine: the sealer, those who count, the keepers of manifests
+//! and anchors, the notifiers.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use futures::stream::{self, BoxStream, StreamExt};
-
 use super::{
     Core,
+    anchors::Anchorer,
     figures::{Counter, Counting},
     held::{HeldLease, Hold},
     manifest::{Manifest, delete_manifest, manifest_key, write_manifest},
@@ -14,12 +13,11 @@ use super::{
 use crate::{
     engine::EngineError,
     model::{
-        BackupJob, BackupRecord, EntityKey, EventKind, Policy, Position, RecordId, RecordState, SealedEvent,
-        StorageUri, TenantId,
+        BackupJob, BackupRecord, EntityKey, EventKind, Policy, RecordId, RecordState, SealedEvent, StorageUri,
     },
     seams::{
-        ErrorClass, LeaseName, Monotonic, Notifier, NotifyError, ObjectStorage, ReaderStep, Scope,
-        StoreError, StoreExt, report,
+        ErrorClass, LeaseName, Monotonic, Notifier, NotifyError, ObjectStorage, ReaderStep, Scope, StoreExt,
+        report,
     },
 };
 
@@ -39,6 +37,8 @@ pub(crate) enum Reader {
     Keeper { lease: HeldLease, storage: Arc<dyn ObjectStorage> },
     /// Counts runs, for figures.
     Counters { lease: HeldLease, counting: Vec<Counting> },
+    /// Anchors the chains in one location.
+    Anchorer(Anchorer),
     /// Delivers to one notifier.
     Deliverer { lease: HeldLease, notifier: Arc<dyn Notifier> },
 }
@@ -53,11 +53,15 @@ impl Reader {
             lease: HeldLease::new(LeaseName::manifests(location.storage.uri())),
             storage: Arc::clone(&location.storage),
         });
+        let anchorers = core.locations.iter().map(|location| {
+            Self::Anchorer(Anchorer::new(Arc::clone(&location.storage), location.tenants.clone()))
+        });
         let deliverers = core.notifiers.iter().map(|notifier| Self::Deliverer {
             lease: HeldLease::new(LeaseName::notifier(notifier.name())),
             notifier: Arc::clone(notifier),
         });
-        [sealer, counters].into_iter().chain(keepers).chain(deliverers).collect()
+        let first = [sealer, counters].into_iter();
+        first.chain(keepers).chain(anchorers).chain(deliverers).collect()
     }
 
     /// Catches up. What goes wrong is tried again by the next pass.
@@ -72,6 +76,7 @@ impl Reader {
             }
             Self::Keeper { lease, storage } => keep_manifests(core, lease, storage).await,
             Self::Counters { lease, counting } => count_runs(core, lease, counting).await,
+            Self::Anchorer(anchorer) => anchorer.pass(core).await,
             Self::Deliverer { lease, notifier } => deliver(core, lease, &**notifier).await,
         };
         if let Err(error) = caught_up {
@@ -91,6 +96,7 @@ impl Reader {
             | Self::Counters { lease, .. }
             | Self::Keeper { lease, .. }
             | Self::Deliverer { lease, .. } => lease.release(core).await,
+            Self::Anchorer(anchorer) => anchorer.close(core).await,
         }
     }
 }
@@ -242,41 +248,5 @@ async fn deliver(core: &Core, lease: &mut HeldLease, notifier: &dyn Notifier) ->
             core.store.advance_reader(ReaderStep::new(name.as_str(), after, sealed.position)).await?;
             after = sealed.position;
         }
-    }
-}
-
-/// Sealed events of a tenant after a position, then those that follow, without an end.
-pub(crate) fn subscribe(
-    core: Arc<Core>,
-    tenant: TenantId,
-    after: Position,
-) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
-    let batches = stream::unfold((core, after), move |(core, after)| {
-        let scope = Scope::Tenant(tenant.clone());
-        async move {
-            let batch = next_batch(&core, &scope, after).await;
-            match batch {
-                Ok(events) => {
-                    let last = events.last().map_or(after, |event| event.position);
-                    Some((stream::iter(events.into_iter().map(Ok).collect::<Vec<_>>()), (core, last)))
-                }
-                Err(error) => Some((stream::iter(vec![Err(error)]), (core, after))),
-            }
-        }
-    });
-    batches.flatten().boxed()
-}
-
-/// The events after a position, waiting for the first.
-async fn next_batch(core: &Core, scope: &Scope, after: Position) -> Result<Vec<SealedEvent>, StoreError> {
-    loop {
-        // Asked for before reading, so that what is sealed in between is not slept over.
-        let grown = core.sealed.notified();
-        let events = core.store.events(scope, after, BATCH).await?;
-        if !events.is_empty() {
-            return Ok(events);
-        }
-        // Other engines over the same store seal, too, and can't tell us.
-        drop(futures::future::select(Box::pin(grown), core.clock.sleep(Duration::from_secs(1))).await);
     }
 }

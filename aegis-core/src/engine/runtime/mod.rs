@@ -1,5 +1,7 @@
 //! The thin layer that carries decisions out: it reads, asks the drivers, commits, waits.
 
+mod anchors;
+mod backoff;
 mod builder;
 mod checks;
 mod commit;
@@ -13,6 +15,7 @@ mod manifest;
 mod probe;
 mod run;
 mod steps;
+mod subscribe;
 mod worker;
 
 pub use builder::{AegisBuilder, BuildError};
@@ -20,10 +23,12 @@ pub use manifest::Manifest;
 pub use probe::{Connection, Health};
 pub use run::Running;
 
+pub(crate) use anchors::{read_anchors, readable_after};
 pub(crate) use commit::{Outcome, RETRIES, commit};
 pub(crate) use core::{Core, Served};
 pub(crate) use figures::{Counter, SECONDS_PER_DAY};
-pub(crate) use log::{Reader, subscribe};
+pub(crate) use log::Reader;
 pub(crate) use manifest::{delete_manifest, read_manifests};
 pub(crate) use steps::{group_of, newest_of_cluster, target_namespaces};
+pub(crate) use subscribe::subscribe;
 pub(crate) use worker::Worker;

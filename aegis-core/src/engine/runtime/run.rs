@@ -1,17 +1,20 @@
 //! The loops: one per cluster, one per reader of the event log. They wait on the clock and on wake-ups alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, future, stream};
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::{Core, Reader, Worker};
-use crate::engine::Aegis;
+use super::{Core, Reader, Worker, backoff::Backoff};
+use crate::{engine::Aegis, model::ClusterName, seams::Monotonic};
 
 /// How long a reader of the log lets events gather.
 const GATHER: Duration = Duration::from_millis(20);
 /// How often the log is looked at when nothing was committed here.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a loop that panicked rests, at first and at most. One that ran for longer than that
+/// begins with a short rest again.
+const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// A running engine. Dropping it stops the loops where they are, as a crash would: nothing is lost
 /// by it. [`shutdown`](Self::shutdown) is the polite way.
@@ -29,11 +32,10 @@ impl Running {
         let stop = Arc::new(Notify::new());
         let mut loops = JoinSet::new();
         for cluster in core.clusters.keys() {
-            let worker = Worker::new(Arc::clone(&core), cluster.clone());
-            loops.spawn(cluster_loop(worker, Arc::clone(&stop)));
+            loops.spawn(serve_cluster(Arc::clone(&core), cluster.clone(), Arc::clone(&stop)));
         }
         for reader in Reader::all(&core) {
-            loops.spawn(reader_loop(Arc::clone(&core), reader, Arc::clone(&stop)));
+            loops.spawn(serve_reader(Arc::clone(&core), reader, Arc::clone(&stop)));
         }
         Self { core, stop, loops }
     }
@@ -51,7 +53,8 @@ impl Running {
         }
     }
 
-    /// Waits until a loop ends, which it only does if it panicked or was shut down.
+    /// Waits until a loop ends, which it only does if it was shut down: one that panics is told of
+    /// in the log and begins again, after a pause that grows with each time.
     pub async fn ended(&mut self) {
         if let Some(Err(error)) = self.loops.join_next().await {
             tracing::error!(%error, "a loop of the engine ended");
@@ -59,7 +62,64 @@ impl Running {
     }
 }
 
-async fn cluster_loop(mut worker: Worker, stop: Arc<Notify>) {
+/// The loop of a cluster, begun again after each panic. What a pass left, the next one finds.
+async fn serve_cluster(core: Arc<Core>, cluster: ClusterName, stop: Arc<Notify>) {
+    let mut restarts = Restarts::new(Arc::clone(&core), Arc::clone(&stop));
+    loop {
+        let worker = Worker::new(Arc::clone(&core), cluster.clone());
+        let Err(panic) = AssertUnwindSafe(cluster_loop(worker, &stop)).catch_unwind().await else { return };
+        tell_panic(&cluster, &*panic);
+        restarts.pause().await;
+    }
+}
+
+/// The loop of a reader of the log, begun again after each panic. Its place in the log is in the store.
+async fn serve_reader(core: Arc<Core>, mut reader: Reader, stop: Arc<Notify>) {
+    let mut restarts = Restarts::new(Arc::clone(&core), Arc::clone(&stop));
+    loop {
+        let reading = reader_loop(&core, &mut reader, &stop);
+        let Err(panic) = AssertUnwindSafe(reading).catch_unwind().await else { return };
+        tell_panic(&reader, &*panic);
+        restarts.pause().await;
+    }
+}
+
+fn tell_panic(which: &dyn fmt::Debug, panic: &(dyn Any + Send)) {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let reason = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(?which, reason, "a loop of the engine panicked and begins again: please report it");
+    metrics::counter!("aegis_loop_panics_total").increment(1);
+}
+
+/// The pauses between a loop's panics and its new beginnings.
+struct Restarts {
+    core: Arc<Core>,
+    stop: Arc<Notify>,
+    backoff: Backoff,
+    begun: Monotonic,
+}
+
+impl Restarts {
+    fn new(core: Arc<Core>, stop: Arc<Notify>) -> Self {
+        let begun = core.clock.monotonic();
+        Self { core, stop, backoff: Backoff::new(RESTART.0, RESTART.1), begun }
+    }
+
+    /// Waits a while, or until the engine shuts down.
+    async fn pause(&mut self) {
+        if self.core.clock.monotonic().since(self.begun) > RESTART.1 {
+            self.backoff.reset();
+        }
+        let stopped = self.stop.notified();
+        if !self.core.is_closing() {
+            let waited = Box::pin(self.backoff.wait(&*self.core.clock));
+            drop(future::select(waited, Box::pin(stopped)).await);
+        }
+        self.begun = self.core.clock.monotonic();
+    }
+}
+
+async fn cluster_loop(mut worker: Worker, stop: &Notify) {
     let core = Arc::clone(&worker.core);
     let Some(served) = core.clusters.get(&worker.cluster) else { return };
     let mut hints = served.driver.hints().chain(stream::pending());
@@ -86,11 +146,11 @@ async fn cluster_loop(mut worker: Worker, stop: Arc<Notify>) {
     worker.close().await;
 }
 
-async fn reader_loop(core: Arc<Core>, mut reader: Reader, stop: Arc<Notify>) {
+async fn reader_loop(core: &Core, reader: &mut Reader, stop: &Notify) {
     while !core.is_closing() {
         let stopped = stop.notified();
         let sealed = core.sealed.notified();
-        reader.pass(&core).await;
+        reader.pass(core).await;
         if core.is_closing() {
             break;
         }
@@ -101,6 +161,6 @@ async fn reader_loop(core: Arc<Core>, mut reader: Reader, stop: Arc<Notify>) {
             core.clock.sleep(GATHER).await;
         }
     }
-    reader.pass(&core).await;
-    reader.close(&core).await;
+    reader.pass(core).await;
+    reader.close(core).await;
 }

@@ -37,6 +37,12 @@ impl LeaseName {
         Self(format!("manifests/{location}").into())
     }
 
+    /// The anchoring of the event log's chains in one storage location.
+    #[must_use]
+    pub fn anchors(location: &StorageUri) -> Self {
+        Self(format!("anchors/{location}").into())
+    }
+
     /// The delivery of events to one notifier.
     #[must_use]
     pub fn notifier(name: &str) -> Self {

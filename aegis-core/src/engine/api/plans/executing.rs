@@ -110,6 +110,8 @@ impl Tenant {
             self.check_execution(&plan, &resolved).await?;
             let target =
                 self.core.store.find::<ClusterState>(&Scope::Everyone, plan.target_cluster.clone()).await?;
+            let into = target_namespaces(&resolved.reference, &resolved.namespaces, &plan.options.mapping);
+            self.core.refuse_overlap(&self.tenant, target.as_deref(), &into).await?;
             let (changeset, execution) =
                 self.execution_changeset(&plan, &resolved, target.as_ref(), name_taken)?;
             match self.commit(changeset).await? {
@@ -165,12 +167,6 @@ impl Tenant {
             || ClusterState::new(plan.target_cluster.clone()),
             |target| ClusterState::clone(target),
         );
-        if let Some(active) = state.restore_into_any(&into) {
-            let by = active.by;
-            return Err(EngineError::Blocked(format!(
-                "{by} is restoring into the same namespaces: wait for it or cancel it"
-            )));
-        }
         let mut changeset = self.changeset(&decider);
         let id: ExecutionId = decider.ids.mint(decider.now);
         let owner = EntityKey::Execution(id);
