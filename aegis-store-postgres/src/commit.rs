@@ -71,7 +71,7 @@ fn write_of<'a>(changeset: &'a Changeset, key: &EntityKey) -> Option<&'a Write> 
 }
 
 /// The statement that applies a changeset, or fails.
-fn compose(changeset: &Changeset) -> Result<Statement, StoreError> {
+pub(crate) fn compose(changeset: &Changeset) -> Result<Statement, StoreError> {
     let mut composer = Composer::default();
     composer.remember(changeset);
     composer.fence(changeset);

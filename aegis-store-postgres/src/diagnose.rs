@@ -52,7 +52,7 @@ impl PostgresStore {
 
     async fn look(&self, changeset: &Changeset) -> Result<Found, StoreError> {
         let keys = keys_by_kind(changeset);
-        let statement = compose(changeset, &keys);
+        let statement = look_up(changeset);
         let mut found = Found::default();
         for row in self.rows(ACTION, &statement).await? {
             found.note(&keys, &row)?;
@@ -96,7 +96,8 @@ fn keys_by_kind(changeset: &Changeset) -> Vec<(EntityKind, Vec<EntityKey>)> {
     EntityKind::ALL.iter().map(|kind| (*kind, of_kind(*kind))).filter(|(_, keys)| !keys.is_empty()).collect()
 }
 
-fn compose(changeset: &Changeset, keys: &[(EntityKind, Vec<EntityKey>)]) -> Statement {
+/// Looks up all that a changeset speaks of.
+pub(crate) fn look_up(changeset: &Changeset) -> Statement {
     let mut statement = Statement::default();
     let id = statement.bind(changeset.id.as_uuid());
     let mut parts = vec![format!(
@@ -111,7 +112,7 @@ fn compose(changeset: &Changeset, keys: &[(EntityKind, Vec<EntityKey>)]) -> Stat
              join lease as l on l.name = n.name and l.generation = n.generation and l.expires_at > store_now()"
         ));
     }
-    for (turn, (kind, keys)) in keys.iter().enumerate() {
+    for (turn, (kind, keys)) in keys_by_kind(changeset).iter().enumerate() {
         let keys: Vec<_> = keys.iter().collect();
         let arrays = bind_keys(*kind, &keys, &mut statement).join(", ");
         let tenant = if has_tenant(*kind) { "t.tenant" } else { "null" };

@@ -15,6 +15,9 @@
 //! # }
 //! ```
 
+#[cfg(test)]
+extern crate self as aegis_store_postgres;
+
 mod commit;
 mod diagnose;
 mod error;
@@ -27,6 +30,8 @@ mod rows;
 mod select;
 mod statement;
 mod store;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 pub use options::{InvalidUrl, PostgresOptions};

@@ -7,14 +7,26 @@ use std::{
 
 use aegis_core::{
     seams::Store,
-    testing::conformance::store::{StoreHarness, StoreUnderTest},
+    testing::{
+        MutantStore, StoreMutation,
+        conformance::store::{StoreHarness, StoreUnderTest},
+    },
 };
 use async_trait::async_trait;
 
-use crate::database::Database;
+use crate::database::{Database, execute};
 
-/// A harness over the PostgreSQL store.
-struct Postgres;
+/// What is broken of the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broken {
+    /// Something that its database does, replaced by this text.
+    Database(&'static str),
+    /// A rule, by a store in front of it.
+    Rule(StoreMutation),
+}
+
+/// A harness over the PostgreSQL store, with something broken or nothing.
+pub(crate) struct Postgres(pub(crate) Option<Broken>);
 
 struct UnderTest {
     database: Database,
@@ -26,7 +38,14 @@ struct UnderTest {
 impl StoreHarness for Postgres {
     async fn fresh(&self) -> Option<Box<dyn StoreUnderTest>> {
         let database = Database::fresh("store conformance on PostgreSQL").await?;
-        let store = Arc::new(database.open().await);
+        if let Some(Broken::Database(text)) = self.0 {
+            execute(&mut database.connect().await, text).await;
+        }
+        let store: Arc<dyn Store> = Arc::new(database.open().await);
+        let store = match self.0 {
+            Some(Broken::Rule(mutation)) => Arc::new(MutantStore::new(store, mutation)),
+            Some(Broken::Database(_)) | None => store,
+        };
         Some(Box::new(UnderTest { database, store, passed: Mutex::default() }))
     }
 }
@@ -51,4 +70,4 @@ impl StoreUnderTest for UnderTest {
     }
 }
 
-aegis_core::store_conformance!(Postgres);
+aegis_core::store_conformance!(Postgres(None));

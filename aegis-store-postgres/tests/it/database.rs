@@ -20,7 +20,7 @@ pub(crate) struct Database {
 }
 
 /// The URL of the server, up to its last slash, or `None` once the skip was said.
-fn server(test: &str) -> Option<String> {
+pub(crate) fn server(test: &str) -> Option<String> {
     match std::env::var("AEGIS_TEST_POSTGRES") {
         Ok(url) => Some(url),
         Err(_) => {
@@ -40,6 +40,13 @@ impl Database {
         let mut admin = connect(&format!("{server}/postgres")).await;
         let template = template(&server, &mut admin).await;
         Some(Self::create(&server, &mut admin, &template).await)
+    }
+
+    /// A new one with nothing in it, or `None` once the skip was said.
+    pub(crate) async fn empty(test: &str) -> Option<Self> {
+        let server = server(test)?;
+        let mut admin = connect(&format!("{server}/postgres")).await;
+        Some(Self::create(&server, &mut admin, "template0").await)
     }
 
     async fn create(server: &str, admin: &mut PgConnection, template: &str) -> Self {

@@ -2,5 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what fails ends it")]
 
+mod absence;
+mod common;
 mod conformance;
+mod connection;
+mod crash;
 mod database;
+mod mutants;
+mod opening;
+mod proxy;
+mod server;

@@ -1,0 +1,67 @@
+//! Changesets to commit.
+
+use aegis_core::{
+    model::{
+        BackupJob, ChangesetId, ClusterName, Entity, EntityKey, EventFacts, EventKind, Position, Principal,
+        Reservation, ReservationKey, TenantId, Version,
+    },
+    seams::{Changeset, Claim, Fence, HolderId, LeaseName, Scope, Store},
+    testing::fixtures,
+};
+use uuid::Uuid;
+
+pub(crate) fn changeset(id: u128) -> Changeset {
+    Changeset::new(ChangesetId::from_uuid(Uuid::from_u128(id)), Principal::engine(), fixtures::START)
+}
+
+pub(crate) fn inserting(id: u128, entity: impl Into<Entity>) -> Changeset {
+    let mut changeset = changeset(id);
+    changeset.insert(entity, EventKind::JobCreated, EventFacts::default());
+    changeset
+}
+
+pub(crate) fn reservation(name: &str) -> Reservation {
+    let tenant = TenantId::new("acme").unwrap();
+    let key = ReservationKey::idempotency(&tenant, &Principal::engine(), "test", name);
+    let owner = EntityKey::ClusterState(ClusterName::new("c1").unwrap());
+    Reservation { key, tenant, owner, request_hash: None, expires_at: None }
+}
+
+/// A changeset with something of each kind of part: a fence, expectations, an insert, an update and a
+/// deletion. What it needs is committed first, under the ids before `id`.
+pub(crate) async fn varied(store: &dyn Store, id: u128) -> Changeset {
+    let number = u64::try_from(id).unwrap();
+    let job = |offset: u64| fixtures::job(number + offset);
+    let gone = reservation(&format!("gone {id}"));
+    let mut before = changeset(id - 1);
+    for entity in [Entity::from(job(0)), job(1).into(), gone.clone().into()] {
+        before.insert(entity, EventKind::JobCreated, EventFacts::default());
+    }
+    store.commit(before).await.unwrap();
+    let mut changeset = changeset(id);
+    changeset.fence(lease(store, &LeaseName::cluster(&fixtures::cluster())).await);
+    changeset.expect_unchanged(EntityKey::Job(job(0).id), Version::FIRST);
+    changeset.expect_absent(Entity::from(reservation("never")).key());
+    changeset.insert(job(2), EventKind::JobCreated, EventFacts::default());
+    let changed = BackupJob { priority: 9, ..job(1) };
+    changeset.update(Version::FIRST, changed, EventKind::JobStarted, EventFacts::default());
+    let read = aegis_core::model::Versioned { version: Version::FIRST, value: std::sync::Arc::new(gone) };
+    changeset.delete(&read, EventKind::ReservationReleased, EventFacts::default());
+    changeset
+}
+
+pub(crate) async fn lease(store: &dyn Store, name: &LeaseName) -> Fence {
+    let me = HolderId("the test".to_owned());
+    match store.claim(name, &me, std::time::Duration::from_secs(600)).await.unwrap() {
+        Claim::Granted(lease) => lease.fence,
+        Claim::Held { by, .. } => panic!("{name} is held by {by}"),
+    }
+}
+
+/// The changesets of all events, one entry for each event, once everything is sealed.
+pub(crate) async fn changesets_of_events(store: &dyn Store) -> Vec<u128> {
+    let fence = lease(store, &LeaseName::sealer()).await;
+    while store.seal(&fence, 1_000).await.unwrap().count > 0 {}
+    let events = store.events(&Scope::Everyone, Position::START, usize::MAX).await.unwrap();
+    events.iter().map(|sealed| sealed.event.id.changeset.as_uuid().as_u128()).collect()
+}

@@ -1,0 +1,56 @@
+//! The suite sees when a rule of the PostgreSQL store is broken.
+
+use aegis_core::testing::{StoreFilter::*, StoreMutation as Mutation, conformance::store as suite};
+
+use crate::conformance::{Broken, Postgres};
+
+/// What a changeset rests on is not insisted upon: neither versions nor fences nor steps.
+const NOTHING_IS_REFUSED: Broken = Broken::Database(
+    "create or replace function refuse() returns boolean language sql volatile as 'select true'",
+);
+/// What is expected to be absent is not looked at.
+const ABSENCE_IS_NOT_HELD: Broken = Broken::Database(
+    "create or replace function hold_absent(kind text, key json) returns boolean language sql volatile as \
+     'select true'",
+);
+const fn ignores(filter: aegis_core::testing::StoreFilter) -> Broken {
+    Broken::Rule(Mutation::Ignores(filter))
+}
+
+/// Each behaviour with the mutants that it must catch.
+macro_rules! catches {
+    ($($behaviour:ident: $($broken:expr),+;)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[expect(clippy::disallowed_methods, reason = "a panic of the suite must end a task, not the test")]
+            async fn $behaviour() {
+                if crate::database::server("mutants on PostgreSQL").is_none() {
+                    return;
+                }
+                for broken in [$($broken),+] {
+                    let task = tokio::spawn(async move { suite::$behaviour(&Postgres(Some(broken))).await });
+                    let Err(failed) = task.await else { panic!("{broken:?} was not seen") };
+                    assert!(failed.is_panic(), "{broken:?}: {failed}");
+                }
+            }
+        )+
+    };
+}
+
+catches! {
+    an_update_of_another_version_is_refused: NOTHING_IS_REFUSED;
+    a_deletion_of_another_version_is_refused: NOTHING_IS_REFUSED;
+    an_expected_version_must_be_there_still: NOTHING_IS_REFUSED;
+    an_expected_absence_must_hold_still: ABSENCE_IS_NOT_HELD;
+    one_of_two_writers_of_a_version_wins: NOTHING_IS_REFUSED;
+    a_commit_under_a_lease_never_granted_is_refused: NOTHING_IS_REFUSED;
+    a_commit_under_a_lease_given_back_is_refused: NOTHING_IS_REFUSED;
+    a_late_commit_after_a_takeover_is_refused: NOTHING_IS_REFUSED;
+    a_reader_steps_on_from_where_it_is: NOTHING_IS_REFUSED;
+    get_stays_in_its_scope: Broken::Rule(Mutation::GetCrossesTenants);
+    queries_stay_in_their_scope: ignores(JobScope), ignores(RecordScope), ignores(PlanScope),
+        ignores(ExecutionScope), ignores(PolicyScope), ignores(SlotScope), ignores(VerificationScope),
+        ignores(RetentionRunScope), ignores(DrTestScope);
+    policy_states_are_read_at_once: Broken::Rule(Mutation::PolicyStatesCrossTenants);
+    a_tenant_sees_its_own_events_alone: Broken::Rule(Mutation::LogCrossesTenants);
+}
