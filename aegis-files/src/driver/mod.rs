@@ -20,8 +20,8 @@ use futures::stream::BoxStream;
 use tokio::{runtime::Handle, sync::broadcast};
 
 use crate::{
-    browse, control::Stop, fileset::FileSet, inventory, operations::Operations, prune, prune::Pruned,
-    repository::Location, restore::target,
+    browse, clean_up::Territory, control::Stop, fileset::FileSet, inventory, operations::Operations, prune,
+    prune::Pruned, repository::Location, restore::target,
 };
 use config::ConfiguredStorage;
 pub use config::FilesDriverBuilder;
@@ -82,6 +82,16 @@ impl FilesDriver {
     pub async fn prune(&self, location: &StorageUri) -> Result<Pruned, DriverError> {
         let (location, longest) = (self.0.location(location)?, self.0.longest_job);
         blocking(location, move |location| prune::prune(location, longest, &Arc::default())).await
+    }
+
+    /// Where `namespace` lies if it was restored to `target`.
+    pub(crate) fn territories(
+        &self,
+        namespace: &NamespaceName,
+        target: &RestoreTarget,
+    ) -> Result<Vec<Territory>, DriverError> {
+        let mapping = BTreeMap::from([(namespace.clone(), target.clone())]);
+        target::territories(std::slice::from_ref(namespace), &mapping, self.0.allowed())
     }
 }
 

@@ -118,7 +118,7 @@ impl Inner {
     }
 
     fn clean_up(&self, work: &CleanUpWork, control: &Control) -> Result<Outcome, Stop> {
-        let territories = territories(&work.work.namespaces, &work.work.options, self.allowed())?;
+        let territories = territories(&work.work.namespaces, &work.work.options.mapping, self.allowed())?;
         let clean_up =
             CleanUp { home: self.journals(), restore: work.restore, territories: &territories, control };
         let CleanedUp { result, errors } = clean_up.run()?;
@@ -133,7 +133,7 @@ impl Inner {
         })
     }
 
-    fn allowed(&self) -> Allowed<'_> {
+    pub(super) fn allowed(&self) -> Allowed<'_> {
         Allowed { namespaces: &self.namespaces, restore_roots: &self.restore_roots }
     }
 

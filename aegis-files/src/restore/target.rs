@@ -74,19 +74,19 @@ pub(crate) fn map(
     Ok(mapped)
 }
 
-/// Where a restore of `namespaces` with `options` writes to, as far as that can be told without the
+/// Where a restore of `namespaces` with this `mapping` writes to, as far as that can be told without the
 /// record.
 ///
 /// # Errors
 /// As [`map`].
 pub(crate) fn territories(
     namespaces: &[NamespaceName],
-    options: &RestoreOptions,
+    mapping: &BTreeMap<NamespaceName, RestoreTarget>,
     allowed: Allowed<'_>,
 ) -> Result<Vec<Territory>, DriverError> {
     let mut territories = Vec::new();
     for namespace in namespaces {
-        let target = options.mapping.get(namespace).cloned();
+        let target = mapping.get(namespace).cloned();
         let target = target.unwrap_or_else(|| RestoreTarget::Namespace(namespace.clone()));
         let places = match &target {
             RestoreTarget::Namespace(name) => {
