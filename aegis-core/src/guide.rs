@@ -16,5 +16,9 @@ pub mod rto {}
 pub mod simulation {}
 
 #[cfg(feature = "testing")]
+#[doc = include_str!("../../docs/dr-tests.md")]
+pub mod dr_tests {}
+
+#[cfg(feature = "testing")]
 #[doc = include_str!("../../docs/writing-a-backend.md")]
 pub mod writing_a_backend {}

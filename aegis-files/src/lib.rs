@@ -26,6 +26,13 @@
 //! times, extended attributes. Sockets are left out, with a warning. Access times are not kept.
 //! Files that can't be read or vanish make a backup *partially failed*: it says which.
 //!
+//! # Trials
+//!
+//! What a DR test restores is noted down in `.aegis-trials/` below the first restore root, each entry with
+//! its inode before it is put in place, and removed again from these notes: what is not in them, or is not
+//! as it was made, stays. A [`Sentinel`] is a check for DR tests: a file that must have come back with the
+//! right content or age.
+//!
 //! # Other clients
 //!
 //! restic and rustic may read the repository and add to it. Their `prune`, and restic's `forget

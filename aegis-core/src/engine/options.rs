@@ -28,6 +28,10 @@ pub struct EngineOptions {
     /// How often the heads of the event log's chains are anchored in storage, if they have moved: how
     /// much of the log's end could be cut off unseen.
     pub anchor_interval: Duration,
+    /// How often it is looked which namespaces a cluster has.
+    pub discovery_interval: Duration,
+    /// How long a namespace that nobody protects is called new after it appeared.
+    pub coverage_grace: Duration,
     /// How long a verification may run.
     pub verification_timeout: Duration,
     /// How long a recovery execution may run.
@@ -49,6 +53,8 @@ impl Default for EngineOptions {
             max_running_per_location: 8,
             sweep_interval: SWEEP_INTERVAL,
             anchor_interval: Duration::from_secs(3600),
+            discovery_interval: Duration::from_secs(60),
+            coverage_grace: Duration::from_secs(24 * 3600),
             verification_timeout: Duration::from_secs(24 * 3600),
             execution_timeout: Duration::from_secs(24 * 3600),
             dr_test_timeout: Duration::from_secs(24 * 3600),

@@ -30,7 +30,7 @@ pub use backup::{
     Sizes, VerificationLevel,
 };
 pub use check::{CheckStatus, CheckStep, RetentionDecision, RetentionRun, Verification};
-pub use cluster_state::{ActiveRestore, ClusterState, RestoredBy};
+pub use cluster_state::{ActiveRestore, ClusterState, Discovery, RestoredBy};
 pub use dr_test::{
     DrCleanUp, DrConclusion, DrDestination, DrFinding, DrKeep, DrPhase, DrRestore, DrRun, DrTarget,
     DrTargetError, DrTest, DrTestRule, RecordChoice,

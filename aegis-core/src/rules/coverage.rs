@@ -3,14 +3,15 @@
 //!
 //! A namespace is protected once a backup of it can be used, not when a policy is written. Wanting
 //! outweighs leaving out: a namespace that one policy excludes and another, disabled one selects is
-//! a gap, since somebody wanted it protected.
+//! a gap, since somebody wanted it protected. A namespace that has just appeared is as unprotected as
+//! any other, and its verdict says that it is new.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::health::CoverageFacts;
-use crate::model::{DisplayName, NamespaceName, NamespacePattern, Policy, PolicyId};
+use crate::model::{Discovery, DisplayName, NamespaceName, NamespacePattern, Policy, PolicyId, Timestamp};
 
 /// A policy of the cluster, with what its usable recovery points hold.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub enum NamespaceCoverage {
     Unprotected {
         /// Why.
         gap: CoverageGap,
+        /// Since when it is there, if that is not long ago: nobody may have had the time yet.
+        new_since: Option<Timestamp>,
     },
 }
 
@@ -84,7 +87,10 @@ impl fmt::Display for NamespaceCoverage {
             Self::Excluded { by, pattern } => {
                 write!(f, "excluded by the pattern `{pattern}` of policy `{}`", by.name)
             }
-            Self::Unprotected { gap } => write!(f, "unprotected: {gap}"),
+            Self::Unprotected { gap, new_since: None } => write!(f, "unprotected: {gap}"),
+            Self::Unprotected { gap, new_since: Some(since) } => {
+                write!(f, "unprotected, new since {since}: {gap}")
+            }
         }
     }
 }
@@ -108,9 +114,26 @@ fn names(policies: &[PolicyRef]) -> String {
     names.join(", ")
 }
 
+/// Since when `namespace` is there, if it appeared less than `grace` ago. Where nobody looked before,
+/// nothing is known to be new.
+#[must_use]
+pub fn new_since(
+    discovery: Option<&Discovery>,
+    namespace: &NamespaceName,
+    now: Timestamp,
+    grace: Duration,
+) -> Option<Timestamp> {
+    discovery?.appeared_at(namespace, now).filter(|at| now.since(*at) < grace)
+}
+
 /// What is true of `namespace`, given every policy of its cluster.
 #[must_use]
-pub fn coverage_of(namespace: &NamespaceName, policies: &[CoverageInput<'_>]) -> NamespaceCoverage {
+pub fn coverage_of(
+    namespace: &NamespaceName,
+    new_since: Option<Timestamp>,
+    policies: &[CoverageInput<'_>],
+) -> NamespaceCoverage {
+    let unprotected = |gap| NamespaceCoverage::Unprotected { gap, new_since };
     let selecting = |enabled: bool| {
         policies.iter().filter(move |input| {
             input.policy.enabled == enabled && input.policy.namespaces.matches(namespace)
@@ -125,15 +148,15 @@ pub fn coverage_of(namespace: &NamespaceName, policies: &[CoverageInput<'_>]) ->
     }
     let waiting = named(&mut selecting(true));
     if !waiting.is_empty() {
-        return NamespaceCoverage::Unprotected { gap: CoverageGap::NothingUsable { policies: waiting } };
+        return unprotected(CoverageGap::NothingUsable { policies: waiting });
     }
     let disabled = named(&mut selecting(false));
     if !disabled.is_empty() {
-        return NamespaceCoverage::Unprotected { gap: CoverageGap::Disabled { policies: disabled } };
+        return unprotected(CoverageGap::Disabled { policies: disabled });
     }
     match policies.iter().filter(|input| input.policy.enabled).find_map(|input| excluded(namespace, input)) {
         Some((by, pattern)) => NamespaceCoverage::Excluded { by, pattern },
-        None => NamespaceCoverage::Unprotected { gap: CoverageGap::NoPolicy },
+        None => unprotected(CoverageGap::NoPolicy),
     }
 }
 
@@ -186,7 +209,7 @@ mod tests {
             .zip(&held)
             .map(|((policy, _), recoverable)| CoverageInput { policy, recoverable })
             .collect();
-        coverage_of(&name(namespace), &inputs).to_string()
+        coverage_of(&name(namespace), None, &inputs).to_string()
     }
 
     #[test]
@@ -237,8 +260,23 @@ mod tests {
     }
 
     #[test]
+    fn what_appeared_within_the_grace_time_is_unprotected_and_said_to_be_new() {
+        let at = Timestamp::from_seconds;
+        let known = Discovery::begin([name("old")], at(100)).after(&[name("old"), name("young")], at(200));
+        let judge = |namespace: &str, now| {
+            let grace = Duration::from_secs(60);
+            let since = new_since(known.as_ref(), &name(namespace), at(now), grace);
+            coverage_of(&name(namespace), since, &[]).to_string()
+        };
+        assert!(judge("young", 259).starts_with("unprotected, new since 1970-01-01T00:03:20Z: no policy"));
+        assert!(judge("young", 260).starts_with("unprotected: no policy selects it"));
+        assert!(judge("old", 201).starts_with("unprotected: no policy selects it"));
+        assert_eq!(new_since(None, &name("young"), at(201), Duration::MAX), None);
+    }
+
+    #[test]
     fn the_health_score_counts_what_is_left_out_on_purpose_as_covered() {
-        let unprotected = NamespaceCoverage::Unprotected { gap: CoverageGap::NoPolicy };
+        let unprotected = NamespaceCoverage::Unprotected { gap: CoverageGap::NoPolicy, new_since: None };
         let by = PolicyRef::of(&policy(1, &["*"], &[]));
         let protected = NamespaceCoverage::Protected { by: vec![by.clone()] };
         let excluded = NamespaceCoverage::Excluded { by, pattern: NamespacePattern::new("kube-*").unwrap() };

@@ -54,7 +54,29 @@ async fn a_namespace_that_came_after_the_last_backup_is_not_protected_yet() {
     let now = coverage(&aegis).await;
     assert_eq!(of(&now, "app"), "protected by `all`");
     assert_eq!(of(&now, "db"), "excluded by the pattern `db` of policy `all`");
-    assert!(of(&now, "new").starts_with("unprotected: `all` has no usable backup of it"), "{now:?}");
+    let new = of(&now, "new");
+    assert!(new.starts_with("unprotected, new since 2026-02-06T17:05:00Z: `all` has no usable"), "{new}");
+}
+
+#[tokio::test]
+async fn a_namespace_that_appeared_is_called_new_for_the_grace_time_and_then_no_more() {
+    let world = World::new();
+    let aegis = world.engine();
+    world.run(&aegis, Duration::from_secs(600)).await;
+    let _: ScriptedDriver = world.driver.clone().with_namespace(namespace("late"), [("a", "b")]);
+    world.clock.advance(Duration::from_secs(60));
+    aegis.pass().await;
+    world.clock.advance(Duration::from_secs(24 * 3600 - 1));
+    let now = coverage(&aegis).await;
+    assert!(
+        of(&now, "late").starts_with("unprotected, new since 2026-02-06T16:11:00Z: no policy"),
+        "{now:?}"
+    );
+    assert!(of(&now, "db").starts_with("unprotected: no policy"), "it was there at first: {now:?}");
+    let summary = tenant(&aegis).coverage(&local()).await.unwrap().coverage.facts();
+    assert_eq!(summary, CoverageFacts::Known { protected: 0, discovered: 3 });
+    world.clock.advance(Duration::from_secs(1));
+    assert!(of(&coverage(&aegis).await, "late").starts_with("unprotected: no policy"));
 }
 
 #[tokio::test]

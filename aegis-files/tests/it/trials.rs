@@ -233,3 +233,21 @@ async fn a_trial_into_a_namespace_takes_only_its_own_from_it() {
     assert_eq!(outcome.status, EndStatus::Completed, "{outcome:?}");
     assert!(!other.join("a.txt").exists() && other.join("mine.txt").exists());
 }
+
+#[tokio::test]
+async fn a_clean_up_that_was_cut_off_is_gone_on_with() {
+    let bench = Bench::new();
+    for n in 0..200 {
+        bench.write(&format!("many/{n}"), "content");
+    }
+    let (record, ..) = bench.back_up(BackupKind::Full).await;
+    let trial = trial(&bench, &record, &bench.path("restores/lab"));
+    bench.run(&trial).await;
+    let cut_off = clean_up_of(&trial);
+    bench.driver.start(&cut_off).await.unwrap();
+    bench.driver.cancel(&cut_off).await.unwrap();
+    end_of(&bench.driver, &cut_off).await;
+    let outcome = run(&bench.restarted(), &clean_up_of(&trial)).await.unwrap();
+    assert_eq!(outcome.status, EndStatus::Completed, "{outcome:?}");
+    assert!(!bench.path("restores/lab").exists());
+}

@@ -6,11 +6,12 @@ use super::Tenant;
 use crate::{
     engine::EngineError,
     model::{
-        BackupRecord, ClusterName, NamespaceName, Policy, PolicyState, RecordState, Timestamp, Versioned,
+        BackupRecord, ClusterName, ClusterState, NamespaceName, Policy, PolicyState, RecordState, Timestamp,
+        Versioned,
     },
-    rules::coverage::{CoverageInput, NamespaceCoverage, coverage_facts, coverage_of},
+    rules::coverage::{CoverageInput, NamespaceCoverage, coverage_facts, coverage_of, new_since},
     rules::health::CoverageFacts,
-    seams::{Cursor, PolicyQuery, RecordQuery, StoreExt, Window, report},
+    seams::{Cursor, PolicyQuery, RecordQuery, Scope, StoreExt, Window, report},
 };
 
 /// How many records one read brings.
@@ -52,7 +53,8 @@ impl Coverage {
 
 impl Tenant {
     /// Which namespaces that exist in a cluster the tenant's policies protect, which they leave out
-    /// on purpose, and which nobody looks after, each with the reason. Changes nothing.
+    /// on purpose, and which nobody looks after, each with the reason; of what appeared a short time
+    /// ago, that it is new. Changes nothing.
     ///
     /// # Errors
     /// `InvalidInput` if the tenant has no such cluster. A driver that can't list its namespaces is
@@ -72,6 +74,9 @@ impl Tenant {
         cluster: &ClusterName,
         namespaces: Vec<NamespaceName>,
     ) -> Result<Vec<(NamespaceName, NamespaceCoverage)>, EngineError> {
+        let known = self.core.store.find::<ClusterState>(&Scope::Everyone, cluster.clone()).await?;
+        let discovery = known.as_ref().and_then(|state| state.discovery.as_ref());
+        let (now, grace) = (self.core.clock.now(), self.core.options.coverage_grace);
         let mut query = PolicyQuery::new(self.scope());
         query.cluster = Some(cluster.clone());
         let policies = self.core.store.policies(&query).await?.items;
@@ -85,7 +90,7 @@ impl Tenant {
             .map(|(policy, recoverable)| CoverageInput { policy, recoverable })
             .collect();
         let judged = namespaces.into_iter().map(|name| {
-            let coverage = coverage_of(&name, &inputs);
+            let coverage = coverage_of(&name, new_since(discovery, &name, now, grace), &inputs);
             (name, coverage)
         });
         Ok(judged.collect())

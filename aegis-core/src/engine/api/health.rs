@@ -175,7 +175,7 @@ impl Tenant {
         let health = judge_cluster(&ClusterFacts {
             policies: &judged,
             restorable: readiness.restorable_backups,
-            unprotected: &gaps.unprotected.iter().map(NamespaceName::as_str).collect::<Vec<_>>(),
+            unprotected: &gaps.unprotected.iter().map(String::as_str).collect::<Vec<_>>(),
             locations_away: &away.iter().map(String::as_str).collect::<Vec<_>>(),
             driver_away: gaps.driver_away.as_deref(),
         });
@@ -246,10 +246,14 @@ impl Tenant {
         Ok(match answer?.coverage {
             Coverage::Unknown { reason } => away(reason),
             Coverage::Known(namespaces) => {
-                let gap =
-                    |coverage: &NamespaceCoverage| matches!(coverage, NamespaceCoverage::Unprotected { .. });
-                let gaps = namespaces.into_iter().filter(|(_, coverage)| gap(coverage));
-                Gaps { unprotected: gaps.map(|(name, _)| name).collect(), driver_away: None }
+                let gap = |(name, coverage): (NamespaceName, NamespaceCoverage)| match coverage {
+                    NamespaceCoverage::Unprotected { new_since: None, .. } => Some(name.to_string()),
+                    NamespaceCoverage::Unprotected { new_since: Some(since), .. } => {
+                        Some(format!("{name} (new since {since})"))
+                    }
+                    NamespaceCoverage::Protected { .. } | NamespaceCoverage::Excluded { .. } => None,
+                };
+                Gaps { unprotected: namespaces.into_iter().filter_map(gap).collect(), driver_away: None }
             }
         })
     }
@@ -340,7 +344,7 @@ impl Tenant {
 
 /// What a cluster's driver tells, or why it does not.
 struct Gaps {
-    unprotected: Vec<NamespaceName>,
+    unprotected: Vec<String>,
     driver_away: Option<String>,
 }
 

@@ -52,6 +52,7 @@ pub(crate) struct Worker {
     /// Where the next pass goes on in the list of records that leave, by state; without an entry it
     /// begins anew.
     pub(crate) leaving: HashMap<RecordState, Cursor>,
+    pub(crate) discovered_at: Option<Monotonic>,
     /// Whether something runs that must be polled.
     pub(crate) polling: bool,
     /// Whether the pass left something that can be done at once.
@@ -87,6 +88,7 @@ impl Worker {
             checks: RunningChecks::default(),
             swept_others_at: None,
             leaving: HashMap::new(),
+            discovered_at: None,
             polling: false,
             again: false,
         }
@@ -143,6 +145,8 @@ impl Worker {
         self.watch_dr_tests().await?;
         self.apply_retention().await?;
         self.delete_expired().await?;
+        let discovered = self.discover_namespaces().await;
+        self.go_on(discovered)?;
         self.hinted.clear();
         self.forget_old();
         self.note_progress().await

@@ -1,6 +1,7 @@
 //! The steps of a pass, one file per kind of work.
 
 mod deletions;
+mod discovery;
 mod dr_tests;
 mod executions;
 mod jobs;

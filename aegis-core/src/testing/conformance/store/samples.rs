@@ -6,15 +6,15 @@ use uuid::Uuid;
 
 use crate::model::{
     ActiveRestore, Approval, ArtifactName, Attempt, BackupJob, BackupKind, BackupRecord, Bytes, CheckStatus,
-    CheckStep, ClusterName, ClusterState, Deletion, DisplayName, DrCleanUp, DrConclusion, DrDestination,
-    DrFinding, DrKeep, DrPhase, DrRestore, DrRun, DrTarget, DrTest, DrTestRule, Encryption, Entity,
-    EntityKey, Evidence, EvidenceSource, ExecutionResult, ExecutionStatus, ExistingResourcePolicy, Failure,
-    FoundBad, Hold, IssueGroup, JobResult, JobStatus, KeepRules, Labels, NamespaceName, NamespaceSelection,
-    PlanHash, PlanStatus, Policy, PolicyState, PolicyTerm, Principal, RecentBackup, RecordChoice, RecordCopy,
-    RecordLifecycle, RecordRef, RecordUse, RecoveryExecution, RecoveryPlan, RecoveryPoint, Reservation,
-    ReservationKey, ResourceCounts, RestoreOptions, RestoreTarget, RestoredBy, RetentionDecision,
-    RetentionRules, RetentionRun, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes, Slot, SlotOutcome,
-    StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel,
+    CheckStep, ClusterName, ClusterState, Deletion, Discovery, DisplayName, DrCleanUp, DrConclusion,
+    DrDestination, DrFinding, DrKeep, DrPhase, DrRestore, DrRun, DrTarget, DrTest, DrTestRule, Encryption,
+    Entity, EntityKey, Evidence, EvidenceSource, ExecutionResult, ExecutionStatus, ExistingResourcePolicy,
+    Failure, FoundBad, Hold, IssueGroup, JobResult, JobStatus, KeepRules, Labels, NamespaceName,
+    NamespaceSelection, PlanHash, PlanStatus, Policy, PolicyState, PolicyTerm, Principal, RecentBackup,
+    RecordChoice, RecordCopy, RecordLifecycle, RecordRef, RecordUse, RecoveryExecution, RecoveryPlan,
+    RecoveryPoint, Reservation, ReservationKey, ResourceCounts, RestoreOptions, RestoreTarget, RestoredBy,
+    RetentionDecision, RetentionRules, RetentionRun, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes,
+    Slot, SlotOutcome, StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel,
 };
 
 /// The instant `n` seconds and some microseconds after the suite's beginning.
@@ -533,7 +533,8 @@ pub(super) fn retention_run(n: u32) -> RetentionRun {
 /// What goes on in cluster `name`.
 pub(super) fn cluster_state(name: &str) -> ClusterState {
     let active = ActiveRestore { by: RestoredBy::Execution(id(1)), namespaces: namespaces(), since: at(1) };
-    ClusterState { cluster: cluster(name), restores: vec![active] }
+    let discovery = Discovery::begin(namespaces(), at(1));
+    ClusterState { cluster: cluster(name), restores: vec![active], discovery: Some(discovery) }
 }
 
 /// A key of tenant `acme`, taken for ever.
