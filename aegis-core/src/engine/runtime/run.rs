@@ -157,8 +157,9 @@ async fn reader_loop(core: &Core, reader: &mut Reader, stop: &Notify) {
         let grown = if reader.is_sealer() { core.committed.notified() } else { sealed };
         let woken = future::select(Box::pin(grown), Box::pin(stopped));
         drop(future::select(woken, core.clock.sleep(LOOK)).await);
+        let stopped = stop.notified();
         if !core.is_closing() {
-            core.clock.sleep(GATHER).await;
+            drop(future::select(core.clock.sleep(GATHER), Box::pin(stopped)).await);
         }
     }
     reader.pass(core).await;
