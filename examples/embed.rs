@@ -1,4 +1,5 @@
-//! The engine in someone's service: protect a directory every night, and once now.
+//! The engine in someone's service: protect a directory every night, and once now. What it knows is
+//! in one SQLite file, so that a restart forgets nothing.
 //!
 //! `cargo run --example embed`
 
@@ -12,7 +13,7 @@ use aegis::{
     files::{FileSet, FilesDriver, PasswordSource},
     model::{EventKind, NamespaceSelection, Position, RetentionRules, Schedule, ZoneName},
     storage::{StorageOptions, open},
-    store::MemoryStore,
+    store::{SqliteOptions, SqliteStore},
 };
 use futures::StreamExt;
 
@@ -32,8 +33,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .namespace("documents".parse()?, FileSet::new([documents])?)
         .storage(storage.clone(), PasswordSource::File(key))
         .build()?;
+    let store = SqliteStore::open(SqliteOptions::new(home.path().join("aegis.db")), clock).await?;
     let aegis = Aegis::builder()
-        .store(Arc::new(MemoryStore::new(clock)))
+        .store(Arc::new(store))
         .cluster("local", Arc::new(driver))
         .storage(storage)
         .build()?;

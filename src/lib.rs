@@ -11,6 +11,7 @@
 //! |--|--|--|
 //! | *always* | | [`Aegis`], [`engine`], [`model`], [`rules`], [`seams`] |
 //! | `memory` | yes | `store::MemoryStore`: exact, fast, gone when the process ends |
+//! | `sqlite` | yes | `store::SqliteStore`: one file, no service to run, a restart forgets nothing |
 //! | `postgres` | no | `store::PostgresStore`: many replicas over one database |
 //! | `files` | yes | `files`: directories and files; `storage`: a local folder, S3, GCS, Azure |
 //! | `http` | no | `http`: the HTTP API, an axum router over the engine |
@@ -56,12 +57,14 @@ pub use aegis_core::{
 pub use aegis_core::testing;
 
 /// Stores: where the engine remembers.
-#[cfg(any(feature = "memory", feature = "postgres"))]
+#[cfg(any(feature = "memory", feature = "sqlite", feature = "postgres"))]
 pub mod store {
     #[cfg(feature = "memory")]
     pub use aegis_store_memory::MemoryStore;
     #[cfg(feature = "postgres")]
     pub use aegis_store_postgres::{InvalidUrl, PostgresOptions, PostgresStore};
+    #[cfg(feature = "sqlite")]
+    pub use aegis_store_sqlite::{OpenError, SqliteOptions, SqliteStore};
 }
 
 /// The driver for directories and files.

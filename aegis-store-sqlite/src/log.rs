@@ -1,0 +1,164 @@
+//! The event log: unsealed events in commit order, sealed ones by position, a chain per tenant.
+//!
+//! Events are linked beside the writer, so that commits go on meanwhile; the writer then moves them
+//! from the tail to the log, if the log still ends where it did.
+
+use std::{collections::HashSet, sync::Arc};
+
+use aegis_core::{
+    model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
+    seams::{Fence, LogEnd, Monotonic, Scope, Sealed, StoreError},
+};
+use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
+
+use crate::{
+    commit::insert,
+    error::Fault,
+    lease,
+    query::up_to,
+    rows::{signed, unsigned},
+    sql::{Arg, Sql, runs},
+};
+
+/// Events to be sealed next, linked.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Where the log ended when they were read.
+    after: Position,
+    /// The last of them in the tail.
+    until: i64,
+    linked: Vec<SealedEvent>,
+}
+
+/// How a chain is called: that of a tenant by its name, that of what belongs to none by no name.
+fn chain(tenant: Option<&TenantId>) -> &str {
+    tenant.map_or("", TenantId::as_str)
+}
+
+impl Batch {
+    /// Reads the oldest unsealed events, at most `limit`, and links them.
+    pub(crate) async fn read(reader: &mut SqliteConnection, limit: usize) -> Result<Self, Fault> {
+        let mut snapshot = reader.begin().await?;
+        let mut sql = Sql::new("select document, seq from event_tail order by seq limit ");
+        sql.bind(up_to(limit));
+        let rows = sql.query().fetch_all(&mut *snapshot).await?;
+        let events = rows.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        let until = rows.last().map(|row| row.try_get(1)).transpose()?.unwrap_or(0);
+        let mut end = LogEnd { head: head(&mut snapshot).await?, ..LogEnd::default() };
+        let tenants: HashSet<_> = events.iter().map(|event| event.tenant.clone()).collect();
+        read_heads(&mut snapshot, tenants.into_iter().collect(), &mut end).await?;
+        snapshot.rollback().await?;
+        Ok(Self { after: end.head, until, linked: end.link(events)? })
+    }
+
+    /// Moves the events from the tail to the log, under the sealer's lease. `None` if the log went
+    /// on since they were read.
+    pub(crate) async fn append(
+        self,
+        connection: &mut SqliteConnection,
+        fence: &Fence,
+        now: Monotonic,
+    ) -> Result<Option<Sealed>, Fault> {
+        let grant = lease::newest(connection, &fence.name).await?;
+        grant.check(fence, now).map_err(StoreError::Conflict)?;
+        let found = head(connection).await?;
+        let Some(last) = self.linked.last() else { return Ok(Some(Sealed { count: 0, head: found })) };
+        if found != self.after {
+            return Ok(None);
+        }
+        let rows: Vec<_> = self.linked.iter().map(sealed_row).collect::<Result<_, _>>()?;
+        insert(connection, "insert into event (position, tenant, hash, document) values ", &rows, "").await?;
+        let ends: std::collections::HashMap<_, _> =
+            self.linked.iter().map(|sealed| (chain(sealed.event.tenant.as_ref()), sealed)).collect();
+        let heads: Vec<_> = ends.into_iter().map(chain_row).collect::<Result<_, _>>()?;
+        let replacing =
+            " on conflict (tenant) do update set head = excluded.head, position = excluded.position";
+        insert(connection, "insert into chain (tenant, head, position) values ", &heads, replacing).await?;
+        let mut sql = Sql::new("delete from event_tail where seq <= ");
+        sql.bind(self.until);
+        sql.query().execute(connection).await?;
+        Ok(Some(Sealed { count: self.linked.len(), head: last.position }))
+    }
+}
+
+fn sealed_row(sealed: &SealedEvent) -> Result<Vec<Arg<'_>>, Fault> {
+    let document = serde_json::to_string(&*sealed.event).map_err(|error| {
+        Fault::Unsound(format!("the event {} can't be written down: {error}", sealed.event.id))
+    })?;
+    Ok(vec![
+        signed(sealed.position.0)?.into(),
+        sealed.event.tenant.as_ref().map(TenantId::as_str).into(),
+        Arg::Bytes(*sealed.hash.as_bytes()),
+        Arg::Text(document.into()),
+    ])
+}
+
+fn chain_row<'a>((name, sealed): (&'a str, &SealedEvent)) -> Result<Vec<Arg<'a>>, Fault> {
+    Ok(vec![name.into(), Arg::Bytes(*sealed.hash.as_bytes()), signed(sealed.position.0)?.into()])
+}
+
+/// The newest position.
+async fn head(connection: &mut SqliteConnection) -> Result<Position, Fault> {
+    let row = Sql::new("select coalesce(max(position), 0) from event").query().fetch_one(connection).await?;
+    Ok(Position(unsigned(row.try_get(0)?)?))
+}
+
+async fn read_heads(
+    connection: &mut SqliteConnection,
+    tenants: Vec<Option<TenantId>>,
+    end: &mut LogEnd,
+) -> Result<(), Fault> {
+    for run in runs(&tenants) {
+        let mut sql = Sql::new("select tenant, head from chain where tenant in ");
+        sql.row(run.iter().map(|tenant| Arg::from(chain(tenant.as_ref()))));
+        for row in sql.query().fetch_all(&mut *connection).await? {
+            let name: &str = row.try_get(0)?;
+            let tenant = run.iter().find(|tenant| chain(tenant.as_ref()) == name);
+            if let Some(tenant) = tenant {
+                end.chains.insert(tenant.clone(), hash(row.try_get(1)?)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hash(bytes: &[u8]) -> Result<ChainHash, Fault> {
+    let bytes = bytes.try_into();
+    bytes.map(ChainHash::from_bytes).map_err(|_| Fault::Unsound("a link that is no hash".to_owned()))
+}
+
+/// The event of a row that begins with its document.
+fn event(row: &SqliteRow) -> Result<Arc<Event>, Fault> {
+    serde_json::from_str(row.try_get(0)?)
+        .map(Arc::new)
+        .map_err(|error| Fault::Unsound(format!("an event does not read back: {error}")))
+}
+
+/// Sealed events after a position.
+pub(crate) async fn read(
+    connection: &mut SqliteConnection,
+    scope: &Scope,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<SealedEvent>, Fault> {
+    let mut sql = Sql::new("select document, position, hash from event where position > ");
+    sql.bind(i64::try_from(after.0).unwrap_or(i64::MAX));
+    if let Scope::Tenant(tenant) = scope {
+        sql.push(" and tenant = ").bind(tenant.as_str());
+    }
+    sql.push(" order by position limit ").bind(up_to(limit));
+    let rows = sql.query().fetch_all(connection).await?;
+    let sealed = |row: &SqliteRow| {
+        let position = Position(unsigned(row.try_get(1)?)?);
+        Ok(SealedEvent { position, hash: hash(row.try_get(2)?)?, event: event(row)? })
+    };
+    rows.iter().map(sealed).collect()
+}
+
+/// When the event that was committed last was made.
+pub(crate) async fn newest_at(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, Fault> {
+    let newest = "select document from (select document from event_tail order by seq desc limit 1) \
+         union all select document from (select document from event order by position desc limit 1) limit 1";
+    let row = Sql::new(newest).query().fetch_optional(connection).await?;
+    row.map(|row| event(&row).map(|event| event.at)).transpose()
+}
