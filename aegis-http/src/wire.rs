@@ -133,6 +133,11 @@ impl Fields {
         duration
     }
 
+    /// Takes over what is wrong with a part of the request.
+    pub(crate) fn adopt(&mut self, field: &'static str, part: Self) {
+        self.0.extend(part.0.iter().map(|error| FieldError { field, message: error.to_string() }));
+    }
+
     /// The request, if nothing is wrong with it.
     pub(crate) fn finish<T>(self, request: Option<T>) -> Result<T, AppError> {
         match request {

@@ -166,7 +166,7 @@ async fn two_policies_of_one_name_are_refused_and_a_deleted_name_is_free_again()
     rename.name = Some(name("daily"));
     me.update_policy(first, rename).await.unwrap();
     let second = me.create_policy(new_policy("nightly", 60)).await.unwrap().policy.id;
-    me.delete_policy(second).await.unwrap();
+    me.delete_policy(second, None).await.unwrap();
     me.create_policy(new_policy("nightly", 60)).await.unwrap();
 }
 
@@ -177,7 +177,7 @@ async fn deleting_a_policy_keeps_its_records() {
     let me = tenant(&aegis);
     let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
     world.run(&aegis, Duration::from_secs(3600 + 300)).await;
-    me.delete_policy(policy).await.unwrap();
+    me.delete_policy(policy, None).await.unwrap();
     world.run(&aegis, Duration::from_secs(30 * 24 * 3600)).await;
     let records = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap();
     assert!(records.items.iter().any(|view| view.is_restorable));

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use aegis_core::{
-    seams::Clock,
+    seams::{Clock, MockStore},
     testing::{Fault, FaultPlan, FaultyStore, ManualClock},
 };
-use aegis_http::Access;
+use aegis_http::{Access, Identity, Role};
 use aegis_store_memory::MemoryStore;
+use axum::{Extension, Router, routing::get};
 
 use crate::world::{Ask, START, Setting, World};
 
@@ -129,6 +130,33 @@ async fn health_names_nothing_to_those_it_does_not_know() {
 
 #[tokio::test]
 async fn an_embedders_own_layer_says_who_asks() {
-    let world = World::new(Setting { access: Access::Embedder, ..Setting::default() });
-    world.get("/api/v1/dr/policies").await.refused(401, "unauthorized");
+    let mut world = World::new(Setting { access: Access::Embedder, ..Setting::default() });
+    let policies = "/api/v1/dr/policies";
+    world.get(policies).await.refused(401, "unauthorized");
+    let (tenant, principal) = ("default".parse().unwrap(), "someone".parse().unwrap());
+    world.router = world.router.layer(Extension(Identity { tenant, principal, role: Role::Viewer }));
+    world.get(policies).await.with(200);
+    world.post(policies, "{}").await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn it_is_mounted_beside_routes_and_a_fallback_of_ones_own() {
+    let mut world = World::open();
+    let own =
+        Router::new().route("/hello", get(|| async { "\"mine\"" })).fallback(|| async { "\"elsewhere\"" });
+    world.router = own.merge(world.router);
+    assert_eq!(world.get("/hello").await.with(200), "mine");
+    assert_eq!(world.get("/nowhere").await.with(200), "elsewhere");
+    world.get("/api/v1/dr/policies").await.with(200);
+    world.delete("/api/v1/backups/jobs").await.refused(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_a_fault_of_ours_that_says_nothing_of_itself() {
+    // A mock that expects nothing panics when it is called.
+    let world = World::new(Setting { store: Some(Arc::new(MockStore::new())), ..Setting::default() });
+    let answer = world.get("/api/v1/dr/policies").await;
+    assert!(!answer.body.to_string().contains("Mock"), "{}", answer.body);
+    answer.refused(500, "internal_error");
+    world.get("/livez").await.with(200);
 }

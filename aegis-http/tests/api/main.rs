@@ -1,6 +1,7 @@
 //! The API over the memory store, a scripted driver and a manual clock.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod approving;
 mod envelope;
 mod operations;
 mod reference;

@@ -370,6 +370,35 @@ async fn every_operation_refuses_bad_input() {
     }
 }
 
+/// Every reference of the document, wherever it stands.
+fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|field| references(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_document_refers_to_nothing_that_is_not_in_it_and_names_each_operation_once() {
+    let document = World::open().get("/openapi.json").await.with(200);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    let mut names = BTreeSet::new();
+    for operation in
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        assert!(names.insert(operation["operationId"].as_str().unwrap()), "{}", operation["operationId"]);
+    }
+}
+
 #[tokio::test]
 async fn every_operation_declares_its_failures_by_the_envelope() {
     let document = World::open().get("/openapi.json").await.with(200);

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     auth::{Approver, Operator, Viewer},
     error::AppError,
-    extract::{Body, Id, Params, etag},
+    extract::{Body, Id, IfMatch, Params, etag},
     idempotency::{IdempotencyKey, once, stray},
     wire::list_params,
 };
@@ -113,11 +113,16 @@ async fn shown(tenant: &Tenant, view: PlanView) -> Result<impl IntoResponse + us
 
 /// Deletes a plan that is not being carried out and has not completed.
 #[utoipa::path(
-    delete, path = "/recovery/plans/{plan_id}", tag = "Recovery plans", params(("plan_id" = String, Path)),
+    delete, path = "/recovery/plans/{plan_id}", tag = "Recovery plans",
+    params(("plan_id" = String, Path), ("If-Match" = Option<String>, Header, description = "Only if it still has this ETag")),
     responses((status = 204, description = "It is gone"))
 )]
-async fn delete_plan(Operator(tenant): Operator, Id(id): Id<PlanId>) -> Result<StatusCode, AppError> {
-    tenant.delete_plan(id).await?;
+async fn delete_plan(
+    Operator(tenant): Operator,
+    Id(id): Id<PlanId>,
+    IfMatch(version): IfMatch,
+) -> Result<StatusCode, AppError> {
+    tenant.delete_plan(id, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -130,12 +135,15 @@ async fn delete_plan(Operator(tenant): Operator, Id(id): Id<PlanId>) -> Result<S
 async fn approve_plan(
     Approver(tenant): Approver,
     Id(id): Id<PlanId>,
+    key: IdempotencyKey,
     body: Body<ApprovePlan>,
 ) -> Result<impl IntoResponse, AppError> {
     let Some(hash) = body.value.hash else {
         return Err(AppError::field("hash", "it is missing: send the plan's approval_hash as you read it"));
     };
-    shown(&tenant, tenant.approve_plan(id, &PlanHash(hash)).await?).await
+    let (tenant, hash) = (key.of(tenant, body.fingerprint), PlanHash(hash));
+    let view = once(&tenant, tenant.approve_plan(id, &hash), |made| made_before(&tenant, made)).await?;
+    shown(&tenant, view).await
 }
 
 /// Gives a plan up, or asks its running execution to end.
@@ -143,6 +151,12 @@ async fn approve_plan(
     post, path = "/recovery/plans/{plan_id}/cancel", tag = "Recovery plans", params(("plan_id" = String, Path)),
     responses((status = 200, description = "The plan", body = PlanAnswer))
 )]
-async fn cancel_plan(Operator(tenant): Operator, Id(id): Id<PlanId>) -> Result<impl IntoResponse, AppError> {
-    shown(&tenant, tenant.cancel_plan(id).await?).await
+async fn cancel_plan(
+    Operator(tenant): Operator,
+    Id(id): Id<PlanId>,
+    key: IdempotencyKey,
+) -> Result<impl IntoResponse, AppError> {
+    let tenant = key.of(tenant, String::new());
+    let view = once(&tenant, tenant.cancel_plan(id), |made| made_before(&tenant, made)).await?;
+    shown(&tenant, view).await
 }

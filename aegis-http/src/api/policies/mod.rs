@@ -1,6 +1,7 @@
 //! `/dr/policies`: what is protected, how often, for how long, and how well.
 
-mod read;
+mod create;
+mod update;
 mod wire;
 
 use std::collections::HashMap;
@@ -13,10 +14,14 @@ use aegis_core::{
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::read::RetentionBody;
 use self::{
-    read::{CreatePolicy, UpdatePolicy},
+    create::CreatePolicy,
+    update::UpdatePolicy,
     wire::{PolicyAnswer, PolicyBody, PolicyList, RunBody, SlotList},
+};
+pub(crate) use self::{
+    create::{RetentionBody, schedule},
+    wire::schedule_text,
 };
 use super::jobs::{self, JobAnswer, JobBody};
 use crate::{
@@ -166,11 +171,16 @@ async fn update_policy(
 
 /// Deletes a policy. Its records, their holds and its history stay.
 #[utoipa::path(
-    delete, path = "/dr/policies/{policy_id}", tag = "DR policies", params(("policy_id" = String, Path)),
+    delete, path = "/dr/policies/{policy_id}", tag = "DR policies",
+    params(("policy_id" = String, Path), ("If-Match" = Option<String>, Header, description = "Only if it still has this ETag")),
     responses((status = 204, description = "It is gone"))
 )]
-async fn delete_policy(Admin(tenant): Admin, Id(id): Id<PolicyId>) -> Result<StatusCode, AppError> {
-    tenant.delete_policy(id).await?;
+async fn delete_policy(
+    Admin(tenant): Admin,
+    Id(id): Id<PolicyId>,
+    IfMatch(version): IfMatch,
+) -> Result<StatusCode, AppError> {
+    tenant.delete_policy(id, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

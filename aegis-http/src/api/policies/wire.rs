@@ -10,8 +10,11 @@ use aegis_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::read::RetentionBody;
-use crate::wire::{self, Hours, Time};
+use super::create::RetentionBody;
+use crate::{
+    api::dr_tests::DrRuleBody,
+    wire::{self, Hours, Time},
+};
 
 /// A policy.
 #[derive(Debug, Serialize, ToSchema)]
@@ -76,6 +79,8 @@ pub(crate) struct PolicyBody {
     priority: i32,
     verify: Option<String>,
     count_partial: bool,
+    /// The DR tests that prove it.
+    dr_test: Option<DrRuleBody>,
     labels: BTreeMap<String, String>,
     created_by: String,
     /// Why it may not do what it seems to promise; said when it is made or changed.
@@ -113,7 +118,7 @@ pub(crate) struct RunBody {
 }
 
 /// A schedule as requests write it.
-pub(super) fn schedule_text(schedule: &Schedule) -> String {
+pub(crate) fn schedule_text(schedule: &Schedule) -> String {
     match (schedule, schedule.expression()) {
         (_, Some(expression)) => expression.to_string(),
         (Schedule::Every { period }, None) => format!("@every {}s", period.get()),
@@ -154,6 +159,7 @@ impl PolicyBody {
             priority: policy.priority,
             verify: policy.verify.map(|level| level.to_string()),
             count_partial: policy.count_partial,
+            dr_test: policy.dr_test.as_ref().map(DrRuleBody::of),
             labels: wire::labels(&policy.labels),
             created_by: policy.created_by.to_string(),
             warnings: Vec::new(),

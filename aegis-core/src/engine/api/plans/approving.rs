@@ -4,8 +4,8 @@ use super::{super::Tenant, PlanView, plan_facts};
 use crate::{
     engine::EngineError,
     model::{
-        Approval, ApprovalRule, EventFacts, EventKind, ExecutionId, Machine, PlanHash, PlanId, PlanStatus,
-        PlanStepKind, RecoveryExecution, RecoveryPlan,
+        Approval, ApprovalRule, EntityKey, EventFacts, EventKind, ExecutionId, Machine, PlanHash, PlanId,
+        PlanStatus, PlanStepKind, RecoveryExecution, RecoveryPlan,
     },
     seams::Feature,
 };
@@ -33,6 +33,7 @@ impl Tenant {
             // A failed plan stays what it is: the approval serves its next execution.
             let takes_more = matches!(plan.status, PlanStatus::Approved | PlanStatus::Failed);
             if takes_more && plan.approvals.iter().any(|known| known.hash == *hash) {
+                self.take_key(&mut changeset, EntityKey::Plan(id));
                 return Ok(changeset);
             }
             let mut next = if takes_more {
@@ -43,6 +44,7 @@ impl Tenant {
             next.approvals.retain(|known| known.by != self.principal);
             next.approvals.push(Approval { by: self.principal.clone(), at: decider.now, hash: hash.clone() });
             changeset.update(plan.version, next, EventKind::PlanApproved, plan_facts(plan));
+            self.take_key(&mut changeset, EntityKey::Plan(id));
             Ok(changeset)
         })
         .await?;
@@ -63,6 +65,7 @@ impl Tenant {
         self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
             let next = RecoveryPlan::clone(plan).apply(PlanStepKind::Cancel, decider.now)?;
             changeset.update(plan.version, next, EventKind::PlanCancelled, plan_facts(plan));
+            self.take_key(&mut changeset, EntityKey::Plan(id));
             Ok(changeset)
         })
         .await?;
@@ -79,6 +82,7 @@ impl Tenant {
             )));
         }
         self.change::<RecoveryExecution>(id, |decider, execution, mut changeset| {
+            self.take_key(&mut changeset, EntityKey::Plan(execution.plan));
             if execution.status.is_terminal() || execution.cancel_requested_at.is_some() {
                 return Ok(changeset);
             }

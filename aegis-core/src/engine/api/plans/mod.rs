@@ -14,7 +14,7 @@ use crate::{
     model::{
         BackupRecord, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, ExistingResourcePolicy,
         NamespaceName, NamespaceSelection, PlanHash, PlanId, PlanStatus, RecordId, RecoveryPlan,
-        RestoreOptions, RestoreTarget, Versioned,
+        RestoreOptions, RestoreTarget, Version, Versioned,
     },
     seams::{PlanQuery, StoreExt},
 };
@@ -142,10 +142,14 @@ impl Tenant {
     /// Deletes a plan that is not being carried out and has not completed; its executions stay.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidTransition` if it is executing or has completed.
-    pub async fn delete_plan(&self, id: PlanId) -> Result<(), EngineError> {
+    /// `NotFound`; `InvalidTransition` if it is executing or has completed; `VersionConflict` if it
+    /// is not at `if_version` any more.
+    pub async fn delete_plan(&self, id: PlanId, if_version: Option<Version>) -> Result<(), EngineError> {
         for _ in 0..RETRIES {
             let plan = self.find::<RecoveryPlan>(id).await?;
+            if if_version.is_some_and(|version| version != plan.version) {
+                return Err(EngineError::VersionConflict { what: "plan" });
+            }
             if matches!(plan.status, PlanStatus::Executing | PlanStatus::Completed) {
                 return Err(EngineError::Blocked(format!(
                     "plan `{id}` can't be deleted: it is {}",

@@ -17,7 +17,7 @@ use crate::{
     model::{
         BackupKind, ClusterName, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels,
         NamespaceSelection, Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo,
-        Rto, Schedule, ScheduleOptions, Slot, StorageUri, Timestamp, VerificationLevel, Versioned,
+        Rto, Schedule, ScheduleOptions, Slot, StorageUri, Timestamp, VerificationLevel, Version, Versioned,
         zone_data_version,
     },
     rules::{Activity, LintFinding, Standing, Timetable, schedule_human, settle},
@@ -267,10 +267,14 @@ impl Tenant {
     /// Deletes a policy. Its records, their holds and its history stay.
     ///
     /// # Errors
-    /// `NotFound`; `VersionConflict` if it was changed meanwhile again and again.
-    pub async fn delete_policy(&self, id: PolicyId) -> Result<(), EngineError> {
+    /// `NotFound`; `VersionConflict` if it is not at `if_version` any more, or was changed meanwhile
+    /// again and again.
+    pub async fn delete_policy(&self, id: PolicyId, if_version: Option<Version>) -> Result<(), EngineError> {
         for _ in 0..RETRIES {
             let policy = self.find::<Policy>(id).await?;
+            if if_version.is_some_and(|version| version != policy.version) {
+                return Err(EngineError::VersionConflict { what: "policy" });
+            }
             let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
             let name = self.reserved_name(&policy).await?;
             let changeset = {

@@ -1,0 +1,188 @@
+//! DR policies as requests change them.
+
+use std::collections::BTreeMap;
+
+use aegis_core::{
+    engine::PolicyChange,
+    model::{Labels, NamespaceSelection, Policy, RetentionRules, Rpo, Rto, Schedule, ScheduleOptions},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{
+    create::{RetentionBody, options_from, retention, schedule},
+    wire::schedule_text,
+};
+use crate::{
+    api::dr_tests::DrRuleBody,
+    error::AppError,
+    wire::{self, Fields, Given},
+};
+
+/// A change of a policy: what is left out stays, what is `null` is cleared.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct UpdatePolicy {
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    name: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    description: Given<String>,
+    /// A policy's cluster can't be changed.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    cluster: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    namespaces: Given<Vec<String>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    exclude_namespaces: Given<Vec<String>>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    schedule: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    timezone: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    schedule_options: Given<Value>,
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    retention_days: Given<u32>,
+    #[serde(default)]
+    #[schema(value_type = Option<RetentionBody>)]
+    retention: Given<RetentionBody>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    include_volumes: Given<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    storage_backend: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    storage_location: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    rpo_hours: Given<f64>,
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    rto_hours: Given<f64>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    enabled: Given<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    kind: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<i32>)]
+    priority: Given<i32>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    verify: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<DrRuleBody>)]
+    dr_test: Given<DrRuleBody>,
+    #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    labels: Given<BTreeMap<String, String>>,
+}
+
+impl UpdatePolicy {
+    /// The change of a policy that is as `current` now.
+    pub(super) fn read(&self, current: &Policy) -> Result<PolicyChange, AppError> {
+        let mut fields = Fields::default();
+        let mut change = PolicyChange::default();
+        if self.cluster.value().is_some_and(|cluster| cluster != current.cluster.as_str()) {
+            fields.refuse("cluster", "a policy stays with its cluster: make another policy");
+        }
+        self.refuse_nulls(&mut fields);
+        change.name = fields.parse("name", self.name.value().map(String::as_str));
+        change.description = self.description.cleared().map(|text| text.cloned().unwrap_or_default());
+        change.namespaces = self.namespaces(&mut fields, current);
+        change.schedule = self.schedule(&mut fields, current);
+        change.schedule_options = match self.schedule_options.cleared() {
+            Some(Some(options)) => options_from(&mut fields, options.clone()),
+            Some(None) => Some(ScheduleOptions::default()),
+            None => None,
+        };
+        change.retention = self.retention(&mut fields, current);
+        change.include_volumes = self.include_volumes.value().copied();
+        change.location = wire::location(
+            &mut fields,
+            self.storage_location.value().cloned(),
+            self.storage_backend.value().cloned(),
+        );
+        change.rpo = self.rpo_hours.cleared().map(|hours| fields.hours("rpo_hours", hours.copied()).map(Rpo));
+        change.rto = self.rto_hours.cleared().map(|hours| fields.hours("rto_hours", hours.copied()).map(Rto));
+        change.enabled = self.enabled.value().copied();
+        change.kind = fields.parse("kind", self.kind.value().map(String::as_str));
+        change.priority = self.priority.cleared().map(|priority| priority.copied().unwrap_or_default());
+        change.verify = self.verify.cleared().map(|level| fields.parse("verify", level.map(String::as_str)));
+        change.dr_test = self.dr_test.cleared().map(|rule| rule.and_then(|rule| rule.read(&mut fields)));
+        change.labels = match self.labels.cleared() {
+            Some(labels) => fields.take("labels", Labels::new(labels.cloned().unwrap_or_default())),
+            None => None,
+        };
+        fields.finish(Some(change))
+    }
+
+    /// What a policy can't be without.
+    fn refuse_nulls(&self, fields: &mut Fields) {
+        let nulls = [
+            ("name", self.name.is_null()),
+            ("cluster", self.cluster.is_null()),
+            ("namespaces", self.namespaces.is_null()),
+            ("schedule", self.schedule.is_null()),
+            ("include_volumes", self.include_volumes.is_null()),
+            ("storage_backend", self.storage_backend.is_null()),
+            ("storage_location", self.storage_location.is_null()),
+            ("enabled", self.enabled.is_null()),
+            ("kind", self.kind.is_null()),
+            ("retention", self.retention.is_null()),
+        ];
+        for (field, _) in nulls.into_iter().filter(|(_, null)| *null) {
+            fields.refuse(field, "it can't be cleared: leave it out to keep it");
+        }
+    }
+
+    fn namespaces(&self, fields: &mut Fields, current: &Policy) -> Option<NamespaceSelection> {
+        if self.namespaces.value().is_none() && self.exclude_namespaces.cleared().is_none() {
+            return None;
+        }
+        let include = self.namespaces.value().cloned();
+        let include = include.unwrap_or_else(|| wire::texts(current.namespaces.include()));
+        let exclude = match self.exclude_namespaces.cleared() {
+            Some(exclude) => exclude.cloned().unwrap_or_default(),
+            None => wire::texts(current.namespaces.exclude()),
+        };
+        wire::selection(fields, "namespaces", Some(include), Some(exclude))
+    }
+
+    fn schedule(&self, fields: &mut Fields, current: &Policy) -> Option<Schedule> {
+        let kept_zone = || current.schedule.zone().map(|zone| zone.to_string());
+        let zone = match self.timezone.cleared() {
+            Some(zone) => zone.cloned(),
+            None if self.schedule.value().is_none() => return None,
+            None => kept_zone().filter(|_| !self.schedule.value().is_some_and(|text| text.starts_with('@'))),
+        };
+        let text = self.schedule.value().cloned().unwrap_or_else(|| schedule_text(&current.schedule));
+        schedule(fields, &text, zone.as_deref())
+    }
+
+    fn retention(&self, fields: &mut Fields, current: &Policy) -> Option<RetentionRules> {
+        let (days, body) = (self.retention_days.cleared(), self.retention.value());
+        if days.is_none() && body.is_none() {
+            return None;
+        }
+        let mut rules = retention(None, body, current.retention.clone());
+        if let Some(days) = days {
+            rules.keep.days = days.copied();
+        }
+        if let Err(error) = rules.validate() {
+            fields.refuse("retention_days", error);
+        }
+        Some(rules)
+    }
+}
