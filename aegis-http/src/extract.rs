@@ -82,7 +82,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// A JSON body that may be left out, which is the same as an empty object.
+/// A JSON body that may be left out or `null`, which is the same as an empty object.
 #[derive(Debug)]
 pub(crate) struct OptionalBody<T>(pub(crate) Body<T>);
 
@@ -96,6 +96,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
             return read(b"{}").map(Self);
         }
         typed?;
+        if *bytes == *b"null" {
+            return read(b"{}").map(Self);
+        }
         read(&bytes).map(Self)
     }
 }

@@ -1,5 +1,7 @@
 //! The OpenAPI document: generated from the handlers, completed with what they all share.
 
+use std::collections::BTreeSet;
+
 use axum::{extract::State, http::header, response::IntoResponse};
 use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, openapi::OpenApi as Generated};
@@ -44,24 +46,42 @@ pub(crate) fn complete(generated: &Generated) -> Result<Value, serde_json::Error
     document["components"]["securitySchemes"] = json!({"bearer": {"type": "http", "scheme": "bearer"}});
     document["components"]["responses"] = error_responses();
     document["security"] = json!([{"bearer": []}, {}]);
-    let mut bodies = Vec::new();
+    let mut taken = Vec::new();
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths {
             for (method, operation) in item.as_object_mut().into_iter().flatten() {
-                bodies.extend(
-                    operation["requestBody"].pointer("/content/application~1json/schema/$ref").cloned(),
-                );
+                references(&operation["requestBody"], &mut taken);
                 complete_operation(path, method, operation);
             }
         }
     }
-    // What a body must not have is refused, and the document says so.
-    for body in bodies.iter().filter_map(Value::as_str) {
-        if let Some(schema) = document.pointer_mut(body.trim_start_matches('#')) {
+    close(&mut document, taken);
+    Ok(document)
+}
+
+/// What a body does not know is refused, and the document says so: of the schemas that bodies name,
+/// and of those that these name.
+fn close(document: &mut Value, mut taken: Vec<String>) {
+    let mut closed = BTreeSet::new();
+    while let Some(reference) = taken.pop() {
+        let Some(schema) = document.pointer_mut(reference.trim_start_matches('#')) else { continue };
+        if closed.insert(reference) && schema.get("properties").is_some() {
+            references(schema, &mut taken);
             schema["additionalProperties"] = json!(false);
         }
     }
-    Ok(document)
+}
+
+/// Every reference in a part of the document.
+fn references(part: &Value, found: &mut Vec<String>) {
+    match part {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(ToOwned::to_owned));
+            fields.values().for_each(|field| references(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {

@@ -42,9 +42,13 @@ pub(crate) async fn envelop(State(app): State<App>, request: Request, next: Next
             .unwrap_or_else(|_| AppError::internal("a handler panicked").into_response())
     };
     let mut response = dress(answer.instrument(span).await, &id);
+    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
     }
+    // What is one caller's must not lie in anyone's cache, nor be read as anything but what it is.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

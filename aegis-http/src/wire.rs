@@ -121,6 +121,20 @@ impl Fields {
         self.parse(field, text)
     }
 
+    /// Words of people's own: every store can keep them.
+    pub(crate) fn text(&mut self, field: &'static str, text: Option<String>) -> Option<String> {
+        let text = text?;
+        if text.len() > LONGEST_TEXT {
+            self.refuse(field, format!("it is {} bytes long: use at most {LONGEST_TEXT}", text.len()));
+            return None;
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            self.refuse(field, "it has a control character: leave it out");
+            return None;
+        }
+        Some(text)
+    }
+
     /// A length of time in hours, which is positive.
     pub(crate) fn hours(&mut self, field: &'static str, hours: Option<f64>) -> Option<Duration> {
         let hours = hours?;
@@ -150,6 +164,8 @@ impl Fields {
     }
 }
 
+/// The most bytes of people's own words.
+const LONGEST_TEXT: usize = 4096;
 /// The longest time that a request can ask for: a hundred years.
 const LONGEST: Duration = Duration::from_secs(876_000 * 3600);
 
@@ -157,6 +173,8 @@ const LONGEST: Duration = Duration::from_secs(876_000 * 3600);
 const DEFAULT_LIMIT: usize = 50;
 /// The most items of a page.
 const MAX_LIMIT: usize = 1000;
+/// The most items that can be left out first: cursors go deeper, and cost nothing.
+const MAX_OFFSET: usize = 1_000_000;
 
 /// Which part of a list.
 #[derive(Clone, Debug, Default)]
@@ -213,13 +231,13 @@ impl PageParams {
             let message = format!("limit: {} is more than {MAX_LIMIT}", self.limit());
             return Err(AppError::new(ErrorCode::BadRequest, message));
         }
+        let offset = self.offset.unwrap_or(0);
+        if offset > MAX_OFFSET {
+            let message = format!("offset: {offset} is more than {MAX_OFFSET}: go on by `cursor`");
+            return Err(AppError::new(ErrorCode::BadRequest, message));
+        }
         let after = self.cursor.as_deref().map(cursor_from).transpose()?;
-        Ok(Window {
-            limit: self.limit(),
-            offset: self.offset.unwrap_or(0),
-            after,
-            count: self.total.unwrap_or(true),
-        })
+        Ok(Window { limit: self.limit(), offset, after, count: self.total.unwrap_or(true) })
     }
 
     /// Where the page after one of `count` items begins, which ends with `last`.

@@ -160,3 +160,38 @@ async fn a_handler_that_panics_is_a_fault_of_ours_that_says_nothing_of_itself() 
     answer.refused(500, "internal_error");
     world.get("/livez").await.with(200);
 }
+
+#[tokio::test]
+async fn words_that_a_store_could_not_keep_are_refused() {
+    let world = World::open();
+    for description in ["a\\u0000b".to_owned(), "x".repeat(5000)] {
+        let body = format!(
+            r#"{{"name":"n","cluster":"prod-us-east-1","schedule":"@daily","retention_days":1,"description":"{description}"}}"#
+        );
+        world.post("/api/v1/dr/policies", body).await.refused(422, "validation_error");
+    }
+    world.get("/api/v1/backups/jobs?offset=1000001").await.refused(400, "bad_request");
+}
+
+#[tokio::test]
+async fn answers_are_neither_cached_nor_guessed_at() {
+    let world = World::open();
+    let answer = world.get("/api/v1/dr/policies").await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+}
+
+#[tokio::test]
+async fn a_body_that_may_be_left_out_may_be() {
+    let world = World::open();
+    let job = r#"{"name": "manual", "cluster": "prod-us-east-1"}"#;
+    world.post("/api/v1/backups/jobs", job).await.with(201);
+    world.run(120).await;
+    let records = world.get("/api/v1/backups/records").await.with(200);
+    let verify = format!("/api/v1/backups/records/{}/verify", records["records"][0]["id"].as_str().unwrap());
+    let left_out = world.ask(Ask::new("POST", &verify)).await.with(202);
+    assert_eq!(left_out["verification"]["level"], "L4", "the deepest that the driver can");
+    world.post(&verify, "null").await.with(202);
+    let untyped = Ask { body: Some("{}".to_owned()), ..Ask::new("POST", &verify) };
+    world.ask(untyped).await.refused(415, "unsupported_media_type");
+}

@@ -400,6 +400,15 @@ async fn the_document_refers_to_nothing_that_is_not_in_it_and_names_each_operati
 }
 
 #[tokio::test]
+async fn the_document_says_that_bodies_take_nothing_unknown() {
+    let document = World::open().get("/openapi.json").await.with(200);
+    for schema in ["CreateJob", "UpdatePolicy", "VerifyRecord", "Retention", "DrTarget", "RestoreSelection"] {
+        let closed = &document["components"]["schemas"][schema]["additionalProperties"];
+        assert_eq!(closed, false, "{schema}");
+    }
+}
+
+#[tokio::test]
 async fn every_operation_declares_its_failures_by_the_envelope() {
     let document = World::open().get("/openapi.json").await.with(200);
     let envelope = "#/components/schemas/ErrorBody";

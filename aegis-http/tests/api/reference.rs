@@ -372,3 +372,26 @@ async fn what_is_asked_of_a_driver_in_vain_is_accepted_with_a_warning() {
     let job = world.post("/api/v1/backups/jobs", job_request()).await.with(201);
     assert!(job["job"]["warnings"][0].as_str().unwrap().starts_with("include_volumes"), "{job}");
 }
+
+#[tokio::test]
+async fn a_policy_asks_for_drills_and_an_interval() {
+    let world = World::open();
+    let mut request = policy_request();
+    request["schedule"] = json!("@every 15m");
+    request["dr_test"] =
+        json!({"schedule": "0 4 * * SUN", "target": {"folder": "/restores"}, "keep": "if_failed"});
+    let policy = world.post("/api/v1/dr/policies", request).await.with(201)["policy"].take();
+    assert_eq!((&policy["schedule"], &policy["timezone"]), (&json!("@every 900s"), &Value::Null));
+    let rule = &policy["dr_test"];
+    assert_eq!(
+        (&rule["schedule"], &rule["timezone"], &rule["keep"], &rule["target"]["folder"]),
+        (&json!("0 4 * * SUN"), &json!("UTC"), &json!("if_failed"), &json!("/restores"))
+    );
+    let uri = format!("/api/v1/dr/policies/{}", policy["id"].as_str().unwrap());
+    let again = json!({"schedule": policy["schedule"], "dr_test": rule});
+    assert_eq!(&world.put(&uri, again).await.with(200)["policy"]["dr_test"], rule, "it reads back as shown");
+    assert!(world.put(&uri, json!({"dr_test": null})).await.with(200)["policy"]["dr_test"].is_null());
+    let odd = json!({"dr_test": {"schedule": "odd", "target": {"folder": "/restores"}}});
+    let answer = world.put(&uri, odd).await.with(422);
+    assert_eq!(answer["error"]["details"]["fields"][0]["field"], "dr_test");
+}

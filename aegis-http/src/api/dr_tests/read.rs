@@ -128,7 +128,9 @@ impl DrTargetBody {
     fn read(&self, fields: &mut Fields) -> Option<DrTarget> {
         let cluster = fields.parse("target.cluster", self.cluster.as_deref());
         let destination = match (&self.folder, &self.namespace_mapping) {
-            (Some(folder), None) => DrDestination::Folder(folder.clone()),
+            (Some(folder), None) => {
+                DrDestination::Folder(fields.text("target.folder", Some(folder.clone()))?)
+            }
             (None, Some(mapping)) => DrDestination::Namespaces(namespaces(fields, mapping)),
             _ => {
                 fields.refuse("target", "give it a folder or a namespace_mapping, and not both");

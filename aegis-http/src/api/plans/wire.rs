@@ -85,14 +85,17 @@ impl CreatePlan {
         let mapping = mapping(&mut fields, self.namespace_mapping.unwrap_or_default());
         let existing: Option<ExistingResourcePolicy> =
             fields.parse("existing_resource_policy", self.existing_resource_policy.as_deref());
+        let description = fields.text("description", self.description);
+        let paths = self.selection.unwrap_or_default().paths.into_iter();
+        let paths: Vec<String> = paths.filter_map(|path| fields.text("selection", Some(path))).collect();
         let new = name.zip(record).zip(namespaces).map(|((name, record), namespaces)| {
             let mut new = NewPlan::new(name, record);
-            new.description = self.description.unwrap_or_default();
+            new.description = description.unwrap_or_default();
             new.target_cluster = target_cluster;
             new.namespaces = namespaces;
             let options = &mut new.options;
             options.mapping = mapping;
-            options.paths = self.selection.unwrap_or_default().paths;
+            options.paths = paths;
             options.existing = existing.unwrap_or(options.existing);
             options.restore_volumes = self.restore_volumes.unwrap_or(options.restore_volumes);
             options.preserve_node_ports = self.preserve_node_ports.unwrap_or(options.preserve_node_ports);
@@ -108,7 +111,7 @@ fn mapping(fields: &mut Fields, mapping: BTreeMap<String, String>) -> BTreeMap<N
     for (from, to) in mapping {
         let from = fields.parse("namespace_mapping", Some(&from));
         let to = if to.starts_with('/') {
-            Some(RestoreTarget::Path(to))
+            fields.text("namespace_mapping", Some(to)).map(RestoreTarget::Path)
         } else {
             fields.parse("namespace_mapping", Some(&to)).map(RestoreTarget::Namespace)
         };

@@ -170,10 +170,11 @@ impl CreatePolicy {
         let verify = fields.parse("verify", self.verify.as_deref());
         let dr_test = self.dr_test.and_then(|rule| rule.read(&mut fields));
         let labels = self.labels.and_then(|labels| fields.take("labels", Labels::new(labels)));
+        let description = fields.text("description", self.description);
         let new = name.zip(cluster).zip(namespaces.zip(schedule));
         let new = new.map(|((name, cluster), (namespaces, schedule))| {
             let mut new = NewPolicy::new(name, cluster, namespaces, schedule, retention);
-            new.description = self.description.unwrap_or_default();
+            new.description = description.unwrap_or_default();
             new.schedule_options = options.unwrap_or_default();
             new.include_volumes = self.include_volumes.unwrap_or(new.include_volumes);
             new.location = location;

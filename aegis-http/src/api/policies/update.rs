@@ -99,7 +99,10 @@ impl UpdatePolicy {
         }
         self.refuse_nulls(&mut fields);
         change.name = fields.parse("name", self.name.value().map(String::as_str));
-        change.description = self.description.cleared().map(|text| text.cloned().unwrap_or_default());
+        change.description = self
+            .description
+            .cleared()
+            .map(|text| fields.text("description", text.cloned()).unwrap_or_default());
         change.namespaces = self.namespaces(&mut fields, current);
         change.schedule = self.schedule(&mut fields, current);
         change.schedule_options = match self.schedule_options.cleared() {

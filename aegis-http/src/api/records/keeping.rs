@@ -68,8 +68,10 @@ async fn set_hold(
     let mut fields = Fields::default();
     let name: Option<DisplayName> = fields.parse("name", Some(&name));
     let until: Option<Timestamp> = fields.parse("until", body.value.until.as_deref());
-    let reason = body.value.reason.filter(|reason| !reason.trim().is_empty());
-    if reason.is_none() {
+    let given = body.value.reason.filter(|reason| !reason.trim().is_empty());
+    let is_given = given.is_some();
+    let reason = fields.text("reason", given);
+    if !is_given {
         fields.refuse("reason", "it is missing: say why the record stays");
     }
     if until.is_some_and(|until| until <= tenant.now()) {
