@@ -25,7 +25,7 @@ fn migrator(version: i64) -> Migrator {
 }
 
 /// The newest schema that this version of Aegis knows.
-fn newest() -> i64 {
+pub(crate) fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |(number, ..)| *number)
 }
 
@@ -34,7 +34,12 @@ pub(crate) async fn run(connection: &mut PgConnection, schema: &str) -> Result<(
     to_version(connection, schema, newest()).await
 }
 
-async fn to_version(connection: &mut PgConnection, schema: &str, version: i64) -> Result<(), StoreError> {
+/// Makes the schema that of `version`.
+pub(crate) async fn to_version(
+    connection: &mut PgConnection,
+    schema: &str,
+    version: i64,
+) -> Result<(), StoreError> {
     let encoding: String = sqlx::query_scalar("show server_encoding")
         .fetch_one(&mut *connection)
         .await

@@ -19,11 +19,8 @@ use aegis_core::{
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::database;
 use crate::{commit, lease, log, query, rows, statement::Statement, upkeep};
-
-#[path = "../tests/it/database.rs"]
-#[expect(dead_code, reason = "shared with the tests from outside")]
-mod database;
 
 fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()

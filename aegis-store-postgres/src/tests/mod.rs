@@ -1,0 +1,7 @@
+//! What only this crate can see of itself: its statements and its schemas.
+
+#[path = "../../tests/it/database.rs"]
+#[expect(dead_code, reason = "shared with the tests from outside")]
+mod database;
+mod statements;
+mod upgrade;
