@@ -249,9 +249,17 @@ impl PageParams {
 fn cursor_from(text: &str) -> Result<Cursor, AppError> {
     let read = || {
         let (at, id) = text.split_once('_')?;
-        Some(Cursor { at: Timestamp::from_micros(at.parse().ok()?), id: Uuid::try_parse(id).ok()? })
+        Some(Cursor { at: bound(Timestamp::from_micros(at.parse().ok()?)), id: Uuid::try_parse(id).ok()? })
     };
     read().ok_or_else(|| AppError::new(ErrorCode::BadRequest, "cursor: use `next_cursor` as it was answered"))
+}
+
+/// 0001-01-01T00:00:00Z: nothing is older, and not every store can keep what would be.
+const EARLIEST: Timestamp = Timestamp::from_seconds(-62_135_596_800);
+
+/// A time to look from or to: what lies before everything is as good as the beginning.
+pub(crate) fn bound(at: Timestamp) -> Timestamp {
+    at.max(EARLIEST)
 }
 
 /// So many days before now.
@@ -359,6 +367,8 @@ mod tests {
         assert_eq!(cursor_from(&cursor).unwrap(), Cursor { at, id: Uuid::from_u128(7) });
         assert_eq!(page.next_cursor(0, None), None);
         assert!(cursor_from("x").is_err());
+        let ancient = format!("{}_{}", i64::MIN, Uuid::nil().simple());
+        assert_eq!(cursor_from(&ancient).unwrap().at, EARLIEST);
     }
 
     #[test]

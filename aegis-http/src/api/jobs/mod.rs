@@ -18,7 +18,7 @@ use crate::{
     error::AppError,
     extract::{Body, Id, Params},
     idempotency::{IdempotencyKey, once, stray},
-    wire::{days_ago, list_params},
+    wire::{bound, days_ago, list_params},
 };
 
 /// How far back a list goes unless it says otherwise.
@@ -92,8 +92,8 @@ async fn list_jobs(
 ) -> Result<Json<JobList>, AppError> {
     let page = params.page();
     let mut query = JobQuery::new(Scope::Tenant(tenant.id().clone())).with_window(page.window()?);
-    query.from = Some(params.from.unwrap_or_else(|| days_ago(&tenant, USUAL_DAYS)));
-    query.to = params.to;
+    query.from = Some(params.from.map_or_else(|| days_ago(&tenant, USUAL_DAYS), bound));
+    query.to = params.to.map(bound);
     query.cluster = params.cluster;
     query.policy = params.policy_id;
     query.statuses = params.status.into_iter().collect();

@@ -17,7 +17,7 @@ use crate::{
     auth::Viewer,
     error::AppError,
     extract::{Id, Params},
-    wire::{days_ago, list_params},
+    wire::{bound, days_ago, list_params},
 };
 
 /// How far back a list goes unless it says otherwise.
@@ -66,8 +66,8 @@ async fn list_records(
 ) -> Result<Json<RecordList>, AppError> {
     let page = params.page();
     let mut query = RecordQuery::new(Scope::Tenant(tenant.id().clone())).with_window(page.window()?);
-    query.from = Some(params.from.unwrap_or_else(|| days_ago(&tenant, USUAL_DAYS)));
-    query.to = params.to;
+    query.from = Some(params.from.map_or_else(|| days_ago(&tenant, USUAL_DAYS), bound));
+    query.to = params.to.map(bound);
     query.cluster = params.cluster;
     query.policy = params.policy_id;
     query.backend = params.storage_backend;
