@@ -2,7 +2,6 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use aegis::seams::Clock;
 use console::style;
 
 use super::{Done, Faults, Policies, Story};
@@ -55,28 +54,26 @@ impl Story<'_> {
     }
 
     async fn figures(&self, policies: &Policies, done: &Done, faults: &mut Faults) -> Result<()> {
-        let view = self.watch.tenant.policy(policies.live).await?;
-        let newest = view.state.as_ref().and_then(|state| state.newest_usable);
-        let now = self.watch.engine.clock.now();
-        let target = |target: Option<Duration>, actual: Duration| match target {
-            Some(target) if actual <= target => format!("target {}: met", text::duration(target)),
-            Some(target) => format!("target {}: missed", text::duration(target)),
-            None => "no target".to_owned(),
+        let compliance = self.watch.tenant.compliance(None).await?;
+        let yours = compliance.policies.iter().find(|policy| policy.policy == policies.live);
+        let objective = |target: Duration, is_compliant: bool| {
+            format!("target {}: {}", text::duration(target), if is_compliant { "met" } else { "not met" })
         };
-        let rpo = view.policy.rpo.map(|rpo| rpo.0);
-        match newest {
-            Some(newest) => {
-                let actual = now.since(newest.recovery_point_at);
-                self.fact("RPO actual", &format!("{} ({})", text::duration(actual), target(rpo, actual)));
+        match yours.and_then(|policy| policy.rpo).and_then(|rpo| Some((rpo, rpo.actual()?))) {
+            Some((rpo, actual)) => {
+                let verdict = objective(rpo.target, rpo.is_compliant());
+                self.fact("RPO actual", &format!("{} ({verdict})", text::duration(actual)));
             }
             None => {
                 self.fact("RPO actual", "none: no recovery point counts");
                 faults.add("no complete recovery point of yours counts");
             }
         }
-        let rto = target(view.policy.rto.map(|rto| rto.0), done.restored.took);
+        let rto = yours.and_then(|policy| policy.rto);
+        let verdict =
+            rto.map_or_else(|| "no target".to_owned(), |rto| objective(rto.target, rto.is_compliant()));
         let bytes = text::bytes(done.restored.bytes);
-        self.fact("RTO measured", &format!("{} for {bytes} ({rto})", text::duration(done.restored.took)));
+        self.fact("RTO measured", &format!("{} for {bytes} ({verdict})", text::duration(done.restored.took)));
         Ok(())
     }
 
