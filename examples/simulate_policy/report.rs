@@ -135,6 +135,8 @@ fn remarks(plan: &Plan, year: &Simulation) -> Vec<String> {
             duration_p99: Some(policy.runs.duration.p99()),
             retention: policy.retention.keep.days.map(|days| DAY * days),
             lock: None,
+            verify: None,
+            count_verified: None,
         };
         let findings = lint(&figures, year.window.from);
         remarks.extend(findings.into_iter().map(|finding| format!("{name}: {}", finding.message)));

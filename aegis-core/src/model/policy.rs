@@ -65,6 +65,8 @@ pub struct Policy {
     pub dr_test: Option<DrTestRule>,
     /// Whether records that lack something count for the RPO.
     pub count_partial: bool,
+    /// How deep a record must be verified before it counts for the RPO; not at all if `None`.
+    pub count_verified: Option<VerificationLevel>,
     /// Labels of its jobs.
     pub labels: Labels,
     /// Who made it.
@@ -150,13 +152,21 @@ pub struct PolicyTerm {
     pub rpo: Option<Rpo>,
     /// What had to be covered.
     pub namespaces: NamespaceSelection,
+    /// How deep a record had to be verified before it counted.
+    pub count_verified: Option<VerificationLevel>,
 }
 
 impl PolicyTerm {
     /// What `policy` asks for, from `from` on.
     #[must_use]
     pub fn of(policy: &Policy, from: Timestamp) -> Self {
-        Self { from, enabled: policy.enabled, rpo: policy.rpo, namespaces: policy.namespaces.clone() }
+        Self {
+            from,
+            enabled: policy.enabled,
+            rpo: policy.rpo,
+            namespaces: policy.namespaces.clone(),
+            count_verified: policy.count_verified,
+        }
     }
 }
 
@@ -251,6 +261,21 @@ mod tests {
 
     use super::*;
     use crate::testing::fixtures;
+
+    #[test]
+    fn policies_that_were_saved_before_count_verified_ask_for_no_verification() {
+        let without = |value: serde_json::Value| {
+            let serde_json::Value::Object(mut fields) = value else { panic!("an object") };
+            assert!(fields.remove("count_verified").is_some());
+            serde_json::Value::Object(fields)
+        };
+        let policy = fixtures::policy(1);
+        let old = without(serde_json::to_value(&policy).unwrap());
+        assert_eq!(serde_json::from_value::<Policy>(old).unwrap(), policy);
+        let term = PolicyTerm::of(&policy, Timestamp::MIN);
+        let old = without(serde_json::to_value(&term).unwrap());
+        assert_eq!(serde_json::from_value::<PolicyTerm>(old).unwrap(), term);
+    }
 
     #[test]
     fn the_newest_backups_are_kept_in_mind_each_once_in_whatever_order_they_come() {

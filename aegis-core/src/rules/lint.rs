@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{schedule_human, timetable::Timetable, words::Exact};
-use crate::model::{Overlap, PolicyId, Schedule, ScheduleOptions, Timestamp};
+use crate::model::{Overlap, PolicyId, Schedule, ScheduleOptions, Timestamp, VerificationLevel};
 
 /// How far ahead slots are looked at.
 const HORIZON: Duration = Duration::from_secs(400 * 86_400);
@@ -32,6 +32,10 @@ pub struct PolicyFigures<'a> {
     pub retention: Option<Duration>,
     /// How long a copy is locked against deletion.
     pub lock: Option<Duration>,
+    /// How deep each new record is verified.
+    pub verify: Option<VerificationLevel>,
+    /// How deep a record must be verified before it counts for the RPO.
+    pub count_verified: Option<VerificationLevel>,
 }
 
 /// A reason why a policy may not do what it seems to promise.
@@ -65,6 +69,8 @@ pub enum LintCode {
     RetentionShorterThanSlotGap,
     /// Copies are locked for longer than they are to be kept.
     LockLongerThanRetention,
+    /// Records count only once they are verified deeper than new ones ever are.
+    CountsOnlyVerifiedDeeper,
 }
 
 impl LintCode {
@@ -89,7 +95,7 @@ pub fn lint(figures: &PolicyFigures<'_>, now: Timestamp) -> Vec<LintFinding> {
                 .collect::<Vec<_>>()
         }
     };
-    let rest = [retention_against_rpo(figures), lock_against_retention(figures)];
+    let rest = [retention_against_rpo(figures), lock_against_retention(figures), depth_to_count(figures)];
     days(figures).into_iter().chain(slots).chain(rest.into_iter().flatten()).collect()
 }
 
@@ -228,6 +234,22 @@ fn lock_against_retention(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
              for longer",
             Exact(lock),
             Exact(retention),
+        ),
+    ))
+}
+
+fn depth_to_count(figures: &PolicyFigures<'_>) -> Option<LintFinding> {
+    let reached = figures.verify.unwrap_or(VerificationLevel::Catalogued);
+    let level = figures.count_verified.filter(|level| *level > reached)?;
+    let verified = figures.verify.map_or_else(
+        || "new ones are not verified".to_owned(),
+        |reached| format!("new ones are verified up to {reached} only"),
+    );
+    Some(finding(
+        LintCode::CountsOnlyVerifiedDeeper,
+        format!(
+            "records count only once they are verified up to {level}, and {verified}: none ever counts unless \
+             someone verifies it or a DR test restores it; verify new ones up to {level}, or ask for less"
         ),
     ))
 }

@@ -230,6 +230,7 @@ pub fn policy(number: u64) -> Policy {
         verify: None,
         dr_test: None,
         count_partial: false,
+        count_verified: None,
         labels: Labels::default(),
         created_by: principal(),
         created_at: START,

@@ -3,6 +3,7 @@
 
 mod adversity;
 mod compliance;
+mod counting;
 mod coverage;
 mod crashes;
 mod dr_clean_ups;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Tenant;
 use crate::{
-    engine::EngineError,
+    engine::{EngineError, decide::counts_by_itself},
     model::{
         BackupRecord, ClusterName, ClusterState, NamespaceName, Policy, PolicyState, RecordState, Timestamp,
         Versioned,
@@ -139,9 +139,7 @@ impl Tenant {
         record: &Versioned<BackupRecord>,
         wanted: &BTreeSet<&NamespaceName>,
     ) -> Result<bool, EngineError> {
-        let counts = record.cluster == policy.cluster
-            && (record.made_during.is_none() || record.verified().is_some())
-            && (!record.partial || policy.count_partial)
+        let counts = counts_by_itself(record, policy).is_some()
             && record.namespaces.iter().any(|name| wanted.contains(name));
         Ok(counts && self.is_restorable(record).await?)
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::{
     model::{
         BackupRecord, NamespaceSelection, Policy, PolicyState, PolicyTerm, RecordId, Timestamp, UsablePoint,
+        VerificationLevel,
     },
     rules::exposure::{
         Book, CountingPoint, ExposurePoint, Mend, NewestPoint, RpoState, RpoVerdict, StateChange, Window,
@@ -35,8 +36,50 @@ impl<'a> PointBook<'a> {
             let from = point.from.max(counts_from(record, policy)?);
             Some((record, CountingPoint { from, ..*point }))
         });
-        let clipped = counting.flat_map(|(record, point)| while_covered(record, point, terms));
-        clipped.filter(|point| point.from < point.until).collect()
+        counting.flat_map(|(record, point)| self.while_it_served(record, point, terms)).collect()
+    }
+
+    /// The parts of `point` in which its record covered what was asked for, and was verified as deep
+    /// as was asked for.
+    fn while_it_served(
+        &self,
+        record: &BackupRecord,
+        point: CountingPoint,
+        terms: &[PolicyTerm],
+    ) -> Vec<CountingPoint> {
+        let mut parts: Vec<CountingPoint> = Vec::with_capacity(1);
+        for (index, term) in terms.iter().enumerate() {
+            let verified = self.verified_during(record, term).filter(|_| covers(record, &term.namespaces));
+            let Some((since, refuted)) = verified else { continue };
+            // The policy's making is no edit: what was there before counts from the beginning.
+            let begins = if index == 0 { Timestamp::MIN } else { term.from };
+            let ends = terms.get(index + 1).map_or(Timestamp::MAX, |next| next.from);
+            let from = begins.max(since).max(point.from);
+            let until = ends.min(refuted).min(point.until);
+            match parts.last_mut() {
+                _ if from >= until => {}
+                Some(part) if part.until == from => part.until = until,
+                _ => parts.push(CountingPoint { from, until, ..point }),
+            }
+        }
+        parts
+    }
+
+    /// When a record, and all that it rests on, were verified as deep as `term` asks for.
+    fn verified_during(&self, record: &BackupRecord, term: &PolicyTerm) -> Option<(Timestamp, Timestamp)> {
+        let Some(level) = term.count_verified else { return Some((Timestamp::MIN, Timestamp::MAX)) };
+        let (mut from, mut until) = (Timestamp::MIN, Timestamp::MAX);
+        let mut next = Some(record);
+        // What counts has a whole chain, so this ends.
+        while let Some(record) = next {
+            let (since, refuted) = record.verified_during(level)?;
+            (from, until) = (from.max(since), until.min(refuted.unwrap_or(Timestamp::MAX)));
+            next = match record.parent {
+                Some(parent) => Some(self.records.get(&parent)?),
+                None => None,
+            };
+        }
+        Some((from, until))
     }
 
     /// The records that can be restored at `now`, whoever they count for.
@@ -63,9 +106,9 @@ fn exposure_point(record: &BackupRecord) -> ExposurePoint {
     }
 }
 
-/// Since when a record counts for a policy, as far as only the two are concerned: one of another
-/// policy never does, a part only where the policy says so, and what was made while a restore ran
-/// only once it was verified.
+/// Since when a record may count for a policy, but for the depth of verification that is asked for: one
+/// of another policy never does, a part only where the policy says so, and what was made while a restore
+/// ran only once it was verified.
 fn counts_from(record: &BackupRecord, policy: &Policy) -> Option<Timestamp> {
     let theirs = record.policy.is_none_or(|id| id == policy.id) && record.cluster == policy.cluster;
     if !theirs || (record.partial && !policy.count_partial) {
@@ -73,29 +116,16 @@ fn counts_from(record: &BackupRecord, policy: &Policy) -> Option<Timestamp> {
     }
     match record.made_during {
         None => Some(Timestamp::MIN),
-        Some(_) => record.verified().map(|(_, at)| at),
+        Some(_) => record.verified_since(VerificationLevel::Present),
     }
 }
 
-/// The parts of `point` in which its record covered what was asked for.
-fn while_covered(record: &BackupRecord, point: CountingPoint, terms: &[PolicyTerm]) -> Vec<CountingPoint> {
-    let mut parts: Vec<CountingPoint> = Vec::with_capacity(1);
-    for (index, term) in terms.iter().enumerate() {
-        // The policy's making is no edit: what was there before counts from the beginning.
-        let from = if index == 0 { Timestamp::MIN } else { term.from };
-        let until = terms.get(index + 1).map_or(Timestamp::MAX, |next| next.from);
-        if !covers(record, &term.namespaces) {
-            continue;
-        }
-        match parts.last_mut() {
-            Some(part) if part.until == from => part.until = until,
-            _ => parts.push(CountingPoint { from, until, ..point }),
-        }
-    }
-    for part in &mut parts {
-        (part.from, part.until) = (part.from.max(point.from), part.until.min(point.until));
-    }
-    parts
+/// Since when a record counts for a policy as it is, as far as only the two are concerned; what it
+/// covers and what it rests on are other matters.
+pub(crate) fn counts_by_itself(record: &BackupRecord, policy: &Policy) -> Option<Timestamp> {
+    let asked = policy.count_verified.unwrap_or(VerificationLevel::Catalogued);
+    let verified = record.verified_since(asked)?;
+    counts_from(record, policy).map(|from| from.max(verified))
 }
 
 /// Whether a record has everything that `wanted` selects; `false` where globs leave it open.
@@ -114,13 +144,14 @@ pub(crate) fn covers(record: &BackupRecord, wanted: &NamespaceSelection) -> bool
     includes && record.selection.exclude().iter().all(|pattern| wanted.exclude().contains(pattern))
 }
 
-/// Whether two states of a record count alike for every policy, so that nothing is to be noted.
+/// Whether two states of a record count alike for every policy that asks for no verification.
 pub(crate) fn count_alike(before: &BackupRecord, after: &BackupRecord) -> bool {
-    let seen = |record: &BackupRecord| {
-        let verified = record.made_during.and_then(|_| record.verified()).map(|(_, at)| at);
-        (exposure_point(record), verified)
-    };
-    seen(before) == seen(after)
+    exposure_point(before) == exposure_point(after)
+}
+
+/// Whether two states of a record are verified alike, as far as that decides what counts.
+pub(crate) fn verified_alike(before: &BackupRecord, after: &BackupRecord) -> bool {
+    VerificationLevel::ALL.iter().all(|level| before.verified_during(*level) == after.verified_during(*level))
 }
 
 /// The target of a policy without one: nothing ever misses it.
@@ -191,4 +222,68 @@ pub(crate) fn suspensions(terms: &[PolicyTerm]) -> Vec<Window> {
     let ends = terms.iter().skip(1).map(|next| next.from).chain([Timestamp::MAX]);
     let spans = terms.iter().zip(ends).filter(|(term, _)| idle(term));
     spans.map(|(term, until)| Window { from: term.from, until }).collect()
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Evidence, EvidenceSource},
+        testing::fixtures,
+    };
+
+    const ASKED: VerificationLevel = VerificationLevel::Checksummed;
+
+    fn at(seconds: u64) -> Timestamp {
+        fixtures::START.saturating_add(std::time::Duration::from_secs(seconds))
+    }
+
+    fn record(number: u64, verified: Option<u64>) -> BackupRecord {
+        let mut record = fixtures::record(number);
+        let found_by = EvidenceSource::Verification(fixtures::id(number));
+        if let Some(seconds) = verified {
+            record.note_evidence(Evidence {
+                level: ASKED,
+                at: at(seconds),
+                passed: true,
+                found_by,
+                since: None,
+            });
+        }
+        record
+    }
+
+    fn spans(records: &[BackupRecord], terms: &[PolicyTerm]) -> Vec<(RecordId, Timestamp)> {
+        let policy = fixtures::policy(1);
+        let points = PointBook::new(records, Book::AsKnown).of(&policy, terms);
+        let mut spans: Vec<_> = points.iter().map(|point| (point.id, point.from)).collect();
+        spans.sort();
+        spans
+    }
+
+    #[test]
+    fn a_child_counts_once_all_that_it_rests_on_is_verified_too() {
+        let mut policy = fixtures::policy(1);
+        policy.count_verified = Some(ASKED);
+        let term = [PolicyTerm::of(&policy, Timestamp::MIN)];
+        let child = BackupRecord { parent: Some(fixtures::id(1)), ..record(2, Some(100_000)) };
+        let chain = |parent| [record(1, parent), child.clone()];
+        assert_eq!(spans(&chain(None), &term), []);
+        let later = [(fixtures::id(1), at(200_000)), (fixtures::id(2), at(200_000))];
+        assert_eq!(spans(&chain(Some(200_000)), &term), later);
+    }
+
+    #[test]
+    fn each_term_asks_for_its_own_depth() {
+        let policy = fixtures::policy(1);
+        let term = |from, asked| PolicyTerm { count_verified: asked, ..PolicyTerm::of(&policy, at(from)) };
+        let terms = [term(0, None), term(200_000, Some(ASKED)), term(300_000, None)];
+        let starts = |verified| {
+            let spans = spans(&[record(1, verified)], &terms);
+            spans.into_iter().skip(1).map(|(_, from)| from).collect::<Vec<_>>()
+        };
+        assert_eq!(starts(None), [at(300_000)], "a gap while it was asked for");
+        assert_eq!(starts(Some(250_000)), [at(250_000)], "a gap until it was verified");
+        assert_eq!(starts(Some(100_000)), []);
+    }
 }

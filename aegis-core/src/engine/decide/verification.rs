@@ -117,7 +117,7 @@ impl Decider<'_> {
         let outcomes = [(verdict.passed, true), (verdict.failed, false)];
         for (level, passed) in outcomes.into_iter().filter_map(|(level, passed)| Some((level?, passed))) {
             let found_by = EvidenceSource::Verification(verification.id);
-            next.note_evidence(Evidence { level, at: self.now, passed, found_by });
+            next.note_evidence(Evidence { level, at: self.now, passed, found_by, since: None });
         }
         for copy in &mut next.copies {
             if verdict.passed.is_some() && copy.location == verification.record.location {

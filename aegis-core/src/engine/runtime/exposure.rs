@@ -7,7 +7,10 @@ use super::{Core, Outcome, RETRIES, commit};
 use crate::{
     engine::{
         EngineError,
-        decide::{PointBook, count_alike, covers, keep_rpo, note_newest, policy_facts, rpo_state},
+        decide::{
+            PointBook, count_alike, counts_by_itself, covers, keep_rpo, note_newest, policy_facts, rpo_state,
+            verified_alike,
+        },
     },
     model::{
         BackupRecord, ClusterName, Entity, EventKind, Policy, PolicyState, Principal, RecentBackup,
@@ -24,8 +27,10 @@ enum Novelty {
     New,
     /// Its data goes. Leaves go first, so nothing that counts rests on it.
     Gone,
-    /// Something was found out, which holds for all that rests on it, too.
+    /// It was found bad, or good again, which holds for all that rests on it, too.
     Judged,
+    /// It was verified, so that it, and all that rests on it, may begin to count where that is asked for.
+    Verified,
 }
 
 impl Core {
@@ -37,7 +42,12 @@ impl Core {
         for record in written {
             let before = self.store.find::<BackupRecord>(&Scope::Everyone, record.id).await?;
             let novelty = match &before {
-                Some(before) if count_alike(before, &record) => continue,
+                Some(before) if count_alike(before, &record) => {
+                    if verified_alike(before, &record) {
+                        continue;
+                    }
+                    Novelty::Verified
+                }
                 Some(_) if record.lifecycle.unusable_since().is_some() => Novelty::Gone,
                 Some(_) => Novelty::Judged,
                 None => Novelty::New,
@@ -51,20 +61,25 @@ impl Core {
 
     /// The policies whose exposure a record can change: the one that it was made for; every one that
     /// a manual backup covers; and, since a backup of one may rest on a record of another, every one
-    /// of the cluster when it is judged.
+    /// of the cluster when it is judged or verified, as far as that is asked for.
     async fn policies_concerned(
         &self,
         record: &BackupRecord,
         novelty: Novelty,
     ) -> Result<Vec<Versioned<Policy>>, EngineError> {
-        if let Some(id) = record.policy.filter(|_| novelty != Novelty::Judged) {
+        let by_itself = matches!(novelty, Novelty::New | Novelty::Gone);
+        if let Some(id) = record.policy.filter(|_| by_itself) {
             let policy = self.store.find::<Policy>(&Scope::Everyone, id).await?;
             return Ok(policy.into_iter().collect());
         }
         let mut query = PolicyQuery::new(Scope::Tenant(record.tenant.clone()));
         query.cluster = Some(record.cluster.clone());
         let mut policies = self.store.policies(&query).await?.items;
-        policies.retain(|policy| novelty == Novelty::Judged || covers(record, &policy.namespaces));
+        policies.retain(|policy| match novelty {
+            Novelty::New | Novelty::Gone => covers(record, &policy.namespaces),
+            Novelty::Judged => true,
+            Novelty::Verified => policy.count_verified.is_some() || record.made_during.is_some(),
+        });
         Ok(policies)
     }
 
@@ -97,7 +112,10 @@ impl Core {
         if changed != StateChange::Unchanged {
             keep_rpo(&mut state, &rpo);
         }
-        if novelty == Novelty::New && (!record.partial || policy.count_partial) {
+        if matches!(novelty, Novelty::New | Novelty::Verified)
+            && counts_by_itself(record, policy).is_some_and(|from| from <= now)
+            && covers(record, &policy.namespaces)
+        {
             state.last_success_at = state.last_success_at.max(Some(record.created_at));
         }
         if novelty == Novelty::New && record.policy == Some(policy.id) {

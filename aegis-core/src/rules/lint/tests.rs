@@ -30,6 +30,8 @@ fn findings_with(
         duration_p99: None,
         retention: None,
         lock: None,
+        verify: None,
+        count_verified: None,
     };
     change(&mut figures);
     lint(&figures, now)
@@ -38,6 +40,26 @@ fn findings_with(
 fn only(findings: Vec<LintFinding>) -> (LintCode, String) {
     let [found] = <[LintFinding; 1]>::try_from(findings).unwrap();
     (found.code, found.message)
+}
+
+#[test]
+fn records_that_count_only_when_verified_deeper_than_they_are_never_count() {
+    let hourly = cron("0 * * * *", "UTC");
+    let found = |verify, count_verified| {
+        findings(&hourly, |figures| (figures.verify, figures.count_verified) = (verify, count_verified))
+    };
+    let (shallow, deep) = (VerificationLevel::Checksummed, VerificationLevel::Restored);
+    let (code, message) = only(found(Some(shallow), Some(deep)));
+    assert_eq!(code, LintCode::CountsOnlyVerifiedDeeper);
+    assert!(
+        message.contains("up to L4, and new ones are verified up to L2 only: none ever counts"),
+        "{message}"
+    );
+    let (_, message) = only(found(None, Some(shallow)));
+    assert!(message.contains("new ones are not verified"), "{message}");
+    assert_eq!(found(Some(deep), Some(shallow)), []);
+    assert_eq!(found(Some(deep), None), []);
+    assert_eq!(found(None, Some(VerificationLevel::Catalogued)), [], "which asks for nothing");
 }
 
 fn nightly(from: u8, until: u8) -> ScheduleOptions {

@@ -66,6 +66,8 @@ pub(crate) struct CreatePolicy {
     verify: Option<String>,
     /// Whether records that lack something count for the RPO; they do not unless said otherwise.
     count_partial: Option<bool>,
+    /// How deep a record must be verified before it counts for the RPO, as `L2`; not at all unless given.
+    count_verified: Option<String>,
     /// The DR tests that prove it; none unless given.
     dr_test: Option<DrRuleBody>,
     /// Labels of its jobs.
@@ -168,6 +170,7 @@ impl CreatePolicy {
         let rto = fields.hours("rto_hours", self.rto_hours);
         let kind: Option<BackupKind> = fields.parse("kind", self.kind.as_deref());
         let verify = fields.parse("verify", self.verify.as_deref());
+        let count_verified = fields.parse("count_verified", self.count_verified.as_deref());
         let dr_test = self.dr_test.and_then(|rule| rule.read(&mut fields));
         let labels = self.labels.and_then(|labels| fields.take("labels", Labels::new(labels)));
         let description = fields.text("description", self.description);
@@ -186,6 +189,7 @@ impl CreatePolicy {
             new.verify = verify;
             new.dr_test = dr_test;
             new.count_partial = self.count_partial.unwrap_or(new.count_partial);
+            new.count_verified = count_verified;
             new.labels = labels.unwrap_or_default();
             new
         });

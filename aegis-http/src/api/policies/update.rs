@@ -82,6 +82,9 @@ pub(crate) struct UpdatePolicy {
     #[schema(value_type = Option<String>)]
     verify: Given<String>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    count_verified: Given<String>,
+    #[serde(default)]
     #[schema(value_type = Option<DrRuleBody>)]
     dr_test: Given<DrRuleBody>,
     #[serde(default)]
@@ -124,6 +127,10 @@ impl UpdatePolicy {
         change.priority = self.priority.cleared().map(|priority| priority.copied().unwrap_or_default());
         change.verify = self.verify.cleared().map(|level| fields.parse("verify", level.map(String::as_str)));
         change.dr_test = self.dr_test.cleared().map(|rule| rule.and_then(|rule| rule.read(&mut fields)));
+        change.count_verified = self
+            .count_verified
+            .cleared()
+            .map(|level| fields.parse("count_verified", level.map(String::as_str)));
         change.labels = match self.labels.cleared() {
             Some(labels) => fields.take("labels", Labels::new(labels.cloned().unwrap_or_default())),
             None => None,

@@ -79,6 +79,7 @@ pub(crate) struct PolicyBody {
     priority: i32,
     verify: Option<String>,
     count_partial: bool,
+    count_verified: Option<String>,
     /// The DR tests that prove it.
     dr_test: Option<DrRuleBody>,
     labels: BTreeMap<String, String>,
@@ -159,6 +160,7 @@ impl PolicyBody {
             priority: policy.priority,
             verify: policy.verify.map(|level| level.to_string()),
             count_partial: policy.count_partial,
+            count_verified: policy.count_verified.map(|level| level.to_string()),
             dr_test: policy.dr_test.as_ref().map(DrRuleBody::of),
             labels: wire::labels(&policy.labels),
             created_by: policy.created_by.to_string(),

@@ -50,6 +50,8 @@ pub struct PolicyChange {
     pub priority: Option<i32>,
     /// Another level, or none.
     pub verify: Option<Option<VerificationLevel>>,
+    /// Another depth to which a record must be verified before it counts, or none.
+    pub count_verified: Option<Option<VerificationLevel>>,
     /// Other DR tests, in force from now, or none.
     pub dr_test: Option<Option<DrTestRule>>,
     /// Other labels.
@@ -82,6 +84,7 @@ impl Tenant {
             }
             let after = apply(&before, &change);
             self.check_policy(&after.cluster, after.kind, after.verify, &after.retention)?;
+            self.check_counting(&after.cluster, after.count_verified)?;
             self.check_dr_rule(&after.cluster, after.dr_test.as_ref())?;
             self.core.storage_for(&self.tenant, &after.location)?;
             let now = self.core.clock.now();
@@ -200,6 +203,7 @@ fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy {
     policy.enabled = change.enabled.unwrap_or(policy.enabled);
     policy.priority = change.priority.unwrap_or(policy.priority);
     policy.verify = change.verify.unwrap_or(policy.verify);
+    policy.count_verified = change.count_verified.unwrap_or(policy.count_verified);
     policy.dr_test = change.dr_test.unwrap_or(policy.dr_test);
     policy
 }

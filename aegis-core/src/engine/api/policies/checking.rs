@@ -7,6 +7,7 @@ use crate::{
     engine::EngineError,
     model::{BackupKind, ClusterName, Policy, RetentionRules, Timestamp, VerificationLevel},
     rules::{LintFinding, PolicyFigures, lint},
+    seams::Feature,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -31,6 +32,26 @@ impl Tenant {
         }
         retention.validate().map_err(|error| EngineError::field("retention", error))
     }
+
+    /// Refuses a depth of verification that no record of the cluster can ever reach.
+    pub(super) fn check_counting(
+        &self,
+        cluster: &ClusterName,
+        count_verified: Option<VerificationLevel>,
+    ) -> Result<(), EngineError> {
+        let Some(level) = count_verified else { return Ok(()) };
+        let capabilities = self.core.cluster_of(&self.tenant, cluster)?.driver.capabilities();
+        let verifies = capabilities.verification.iter().any(|deepest| *deepest >= level);
+        let drills = capabilities.has(Feature::MapToPaths) || capabilities.has(Feature::MapNamespaces);
+        if verifies || drills || level == VerificationLevel::Catalogued {
+            return Ok(());
+        }
+        let driver = capabilities.driver;
+        Err(EngineError::Unsupported(format!(
+            "no record would ever count: the {driver} driver neither verifies up to {level} nor restores \
+             elsewhere for a DR test; ask for less in `count_verified`, or leave it out"
+        )))
+    }
 }
 
 /// The findings about a policy, unless one of them makes it impossible.
@@ -50,6 +71,8 @@ pub(super) fn lint_policy(
             duration_p99,
             retention: days.map(|days| DAY.saturating_mul(days)),
             lock: None,
+            verify: policy.verify,
+            count_verified: policy.count_verified,
         },
         now,
     );

@@ -67,6 +67,8 @@ pub struct NewPolicy {
     pub dr_test: Option<DrTestRule>,
     /// Whether records that lack something count for the RPO.
     pub count_partial: bool,
+    /// How deep a record must be verified before it counts for the RPO; not at all if `None`.
+    pub count_verified: Option<VerificationLevel>,
     /// Labels of its jobs.
     pub labels: Labels,
 }
@@ -101,6 +103,7 @@ impl NewPolicy {
             verify: None,
             dr_test: None,
             count_partial: false,
+            count_verified: None,
             labels: Labels::default(),
         }
     }
@@ -132,6 +135,7 @@ impl Tenant {
     /// does not have).
     pub async fn create_policy(&self, new: NewPolicy) -> Result<PolicyView, EngineError> {
         self.check_policy(&new.cluster, new.kind, new.verify, &new.retention)?;
+        self.check_counting(&new.cluster, new.count_verified)?;
         self.check_dr_rule(&new.cluster, new.dr_test.as_ref())?;
         let location = self.location(new.location.clone())?;
         let now = self.core.clock.now();
@@ -183,6 +187,7 @@ impl Tenant {
             verify: new.verify,
             dr_test: new.dr_test,
             count_partial: new.count_partial,
+            count_verified: new.count_verified,
             labels: new.labels,
             created_by: self.principal.clone(),
             created_at: now,

@@ -218,7 +218,9 @@ impl Decider<'_> {
         let mut next = BackupRecord::clone(record);
         next.uses.retain(|by| *by != RecordUse::DrTest(test.id));
         let found_by = EvidenceSource::DrTest(test.id);
-        let mut note = |level, passed| next.note_evidence(Evidence { level, at: self.now, passed, found_by });
+        let mut note = |level, passed| {
+            next.note_evidence(Evidence { level, at: self.now, passed, found_by, since: None })
+        };
         if let Some(level) = test.passed_level {
             note(VerificationLevel::Restored, true);
             note(level, true);

@@ -264,6 +264,7 @@ fn full_record(n: u32) -> BackupRecord {
             at: at(n),
             passed: true,
             found_by: EvidenceSource::DrTest(id(n)),
+            since: None,
         }],
         found_bad: Some(FoundBad { at: at(n), reason: "the index is cut".to_owned() }),
         made_during: Some(RestoredBy::DrTest(id(n))),
@@ -374,6 +375,7 @@ pub(super) fn policy(n: u32) -> Policy {
             keep: DrKeep::IfFailed,
         }),
         count_partial: true,
+        count_verified: Some(VerificationLevel::Checksummed),
         labels: labels(),
         created_by: someone(),
         created_at: at(n),
@@ -415,6 +417,7 @@ pub(super) fn policy_state(n: u32) -> PolicyState {
             enabled: true,
             rpo: Some(Rpo(Duration::from_secs(3600))),
             namespaces: NamespaceSelection::all(),
+            count_verified: None,
         }],
         last_sweep_at: Some(at(n)),
     }
