@@ -1,6 +1,6 @@
 //! What is run to find out: verifications and retention runs; DR tests have a file of their own.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,27 @@ impl Verification {
     }
 }
 
+/// The records of a tenant that one run of retention judges.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RetentionGroup {
+    /// The cluster that they come from.
+    pub cluster: ClusterName,
+    /// The policy that they were made for, deleted or not; `None` for records of no policy.
+    pub policy: Option<PolicyId>,
+    /// The location in which they lie, or have lain.
+    pub location: StorageUri,
+}
+
+impl fmt::Display for RetentionGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, policy, location } = self;
+        match policy {
+            Some(policy) => write!(f, "policy {policy} of cluster {cluster} in {location}"),
+            None => write!(f, "no policy of cluster {cluster} in {location}"),
+        }
+    }
+}
+
 /// One run of the retention planner over one group of records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetentionRun {
@@ -104,7 +125,7 @@ pub struct RetentionRun {
     pub id: RetentionRunId,
     /// Whose it is.
     pub tenant: TenantId,
-    /// The policy of the group; `None` for records of no policy.
+    /// The policy of the group, deleted or not; `None` for records of no policy.
     pub policy: Option<PolicyId>,
     /// The cluster of the group.
     pub cluster: ClusterName,
@@ -136,6 +157,12 @@ pub struct RetentionDecision {
 }
 
 impl RetentionRun {
+    /// The group that it judged.
+    #[must_use]
+    pub fn group(&self) -> RetentionGroup {
+        RetentionGroup { cluster: self.cluster.clone(), policy: self.policy, location: self.location.clone() }
+    }
+
     /// The run after `step`.
     ///
     /// # Errors

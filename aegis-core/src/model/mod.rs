@@ -29,7 +29,7 @@ pub use backup::{
     BackupKind, Bytes, Consistency, Encryption, Failure, IssueGroup, Progress, RecoveryPoint, ResourceCounts,
     Sizes, VerificationLevel,
 };
-pub use check::{CheckStatus, CheckStep, RetentionDecision, RetentionRun, Verification};
+pub use check::{CheckStatus, CheckStep, RetentionDecision, RetentionGroup, RetentionRun, Verification};
 pub use cluster_state::{ActiveRestore, ClusterState, Discovery, RestoredBy};
 pub use dr_test::{
     DrCleanUp, DrConclusion, DrDestination, DrFinding, DrKeep, DrPhase, DrRestore, DrRun, DrTarget,

@@ -21,6 +21,7 @@ mod rebuilding;
 mod recovery;
 mod replicas;
 mod retention;
+mod retention_groups;
 mod starvation;
 mod verification;
 mod world;

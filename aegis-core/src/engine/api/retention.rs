@@ -1,15 +1,17 @@
 //! Retention, as people preview, run and resume it.
 
+use std::sync::Arc;
+
 use super::Tenant;
 use crate::{
     engine::{
         EngineError,
         decide::{Group, decisions_of},
-        runtime::{RETRIES, group_of, newest_of_cluster},
+        runtime::RETRIES,
     },
     model::{
-        CheckStatus, EntityKey, EventFacts, EventKind, Policy, PolicyId, PolicyState, Reservation,
-        ReservationKey, RetentionDecision, RetentionRules, RetentionRun, RetentionRunId, StorageUri,
+        ClusterName, EntityKey, EventFacts, EventKind, Policy, PolicyId, Reservation, ReservationKey,
+        RetentionDecision, RetentionGroup, RetentionRules, RetentionRun, RetentionRunId, StorageUri,
         Versioned,
     },
     rules::retention::Acknowledgement,
@@ -28,56 +30,87 @@ pub struct RetentionPreview {
 }
 
 impl Tenant {
-    /// What retention would do with a policy's records now, under its own rules or others. Changes
-    /// nothing; the same function decides in earnest.
+    /// The groups that retention judges apart from one another: those that have records, or those of
+    /// them that come from one cluster. A policy has one in each location that it ever put records
+    /// into; records of no policy have one for each cluster and location.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidInput` (rules that would keep nothing); `Unavailable` (the clock is
-    /// behind the newest event).
+    /// As every call.
+    pub async fn retention_groups(
+        &self,
+        cluster: Option<ClusterName>,
+    ) -> Result<Vec<RetentionGroup>, EngineError> {
+        self.core.groups(&self.tenant, cluster.as_ref(), None).await
+    }
+
+    /// What retention would do now with a policy's records in its present location: see
+    /// [`preview_group`](Self::preview_group).
+    ///
+    /// # Errors
+    /// `NotFound`; as [`preview_group`](Self::preview_group).
     pub async fn preview_retention(
         &self,
         policy: PolicyId,
         rules: Option<RetentionRules>,
     ) -> Result<RetentionPreview, EngineError> {
-        let policy = self.find::<Policy>(policy).await?;
-        let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
-        let mut hypothetical = Policy::clone(&policy);
-        hypothetical.retention = rules.unwrap_or(hypothetical.retention);
-        let records =
-            group_of(&self.core, &self.tenant, &policy.cluster, Some(policy.id), &policy.location).await?;
-        let group = Group {
-            tenant: &self.tenant,
-            cluster: &policy.cluster,
-            location: &policy.location,
-            policy: Some(&hypothetical),
-            records: &records,
-            newest_of_cluster: newest_of_cluster(&self.core, &self.tenant, &policy.cluster).await?,
-            last_run: state.as_ref().and_then(|state| state.last_sweep_at),
-            newest_event: self.core.store.newest_event_at().await?,
-            acknowledgement: Acknowledgement::Given,
-        };
+        self.preview_group(&self.present_group(policy).await?, rules).await
+    }
+
+    /// What retention would do with a group's records now, under its policy's rules or others. Changes
+    /// nothing; the same function decides in earnest.
+    ///
+    /// # Errors
+    /// `NotFound` (no such policy, and no such records); `InvalidInput` (rules for records whose policy
+    /// is none or deleted); `InvalidTransition` (rules that would keep nothing, or a clock that is behind
+    /// the newest event).
+    pub async fn preview_group(
+        &self,
+        group: &RetentionGroup,
+        rules: Option<RetentionRules>,
+    ) -> Result<RetentionPreview, EngineError> {
+        let mut group = self.read_group(group, Acknowledgement::Given).await?;
+        if let Some(rules) = rules {
+            let Some(policy) = &mut group.policy else {
+                let message = "no policy has these records, so their time to live and floors decide";
+                return Err(EngineError::field("rules", message));
+            };
+            Arc::make_mut(policy).retention = rules;
+        }
         let plan =
             group.plan(self.core.clock.now()).map_err(|refusal| EngineError::Blocked(refusal.to_string()))?;
         let cautions = plan.cautions();
         Ok(RetentionPreview {
-            location: policy.location.clone(),
+            location: group.key.location,
             decisions: decisions_of(&plan),
             cautions: (!cautions.is_empty()).then(|| cautions.to_string()),
         })
     }
 
-    /// Runs retention over a policy's records now. `acknowledgement` says go to what would
-    /// otherwise stop and ask.
+    /// Runs retention now over a policy's records in its present location: see
+    /// [`run_group`](Self::run_group).
     ///
     /// # Errors
-    /// `NotFound`; `VersionConflict` if the records changed again and again meanwhile;
-    /// `InvalidTransition` while retention is frozen. A run that was refused is an answer.
+    /// `NotFound`; as [`run_group`](Self::run_group).
     pub async fn run_retention(
         &self,
         policy: PolicyId,
         acknowledgement: Acknowledgement,
     ) -> Result<RetentionRun, EngineError> {
-        let policy = self.find::<Policy>(policy).await?;
+        self.run_group(&self.present_group(policy).await?, acknowledgement).await
+    }
+
+    /// Runs retention over a group's records now. `acknowledgement` says go to what would otherwise
+    /// stop and ask.
+    ///
+    /// # Errors
+    /// `NotFound` (no such policy, and no such records); `VersionConflict` if the records changed again
+    /// and again meanwhile; `InvalidTransition` while retention is frozen. A run that was refused is an
+    /// answer.
+    pub async fn run_group(
+        &self,
+        group: &RetentionGroup,
+        acknowledgement: Acknowledgement,
+    ) -> Result<RetentionRun, EngineError> {
         if self.is_retention_frozen().await? {
             return Err(EngineError::Blocked(
                 "retention is frozen since the catalogue was rebuilt: look at it, then resume retention"
@@ -85,35 +118,38 @@ impl Tenant {
             ));
         }
         for _ in 0..RETRIES {
-            let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
-            let records =
-                group_of(&self.core, &self.tenant, &policy.cluster, Some(policy.id), &policy.location)
-                    .await?;
-            let group = Group {
-                tenant: &self.tenant,
-                cluster: &policy.cluster,
-                location: &policy.location,
-                policy: Some(&policy),
-                records: &records,
-                newest_of_cluster: newest_of_cluster(&self.core, &self.tenant, &policy.cluster).await?,
-                last_run: state.as_ref().and_then(|state| state.last_sweep_at),
-                newest_event: self.core.store.newest_event_at().await?,
-                acknowledgement,
-            };
-            let decider = self.decider();
-            let mut sweep = decider.sweep(&group, self.principal.clone());
-            if let Some(state) = state.filter(|_| sweep.run.status == CheckStatus::Passed) {
-                let next = decider.swept(&state, self.core.options.sweep_interval, sweep.run.status);
-                let facts = EventFacts { policy: Some(policy.id), ..EventFacts::default() };
-                sweep.changeset.update(state.version, next, EventKind::PolicyStateChanged, facts);
-            }
+            let group = self.read_group(group, acknowledgement).await?;
+            let mut sweep = self.decider().sweep(&group, self.principal.clone());
             self.take_key(&mut sweep.changeset, EntityKey::RetentionRun(sweep.run.id));
             if self.commit(sweep.changeset).await?.is_none() {
-                self.core.wake(&policy.cluster);
+                self.core.wake(&group.key.cluster);
                 return Ok(sweep.run);
             }
         }
         Err(EngineError::VersionConflict { what: "record" })
+    }
+
+    /// A policy's records where it puts them now.
+    async fn present_group(&self, policy: PolicyId) -> Result<RetentionGroup, EngineError> {
+        let policy = self.find::<Policy>(policy).await?;
+        Ok(RetentionGroup {
+            cluster: policy.cluster.clone(),
+            policy: Some(policy.id),
+            location: policy.location.clone(),
+        })
+    }
+
+    async fn read_group(
+        &self,
+        key: &RetentionGroup,
+        acknowledgement: Acknowledgement,
+    ) -> Result<Group, EngineError> {
+        let mut group = self.core.group(&self.tenant, key, acknowledgement).await?;
+        if group.records.is_empty() && group.policy.is_none() {
+            return Err(EngineError::not_found("retention group", key));
+        }
+        group.last_run = self.core.last_run(&group).await?;
+        Ok(group)
     }
 
     /// One retention run.

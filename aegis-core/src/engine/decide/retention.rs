@@ -1,13 +1,13 @@
 //! Which records of a group may go: the rules' plan as a changeset.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{Decider, record::record_facts};
 use crate::{
     model::{
-        BackupRecord, CheckStatus, ClusterName, EventFacts, EventKind, ExpiredBy, Policy, Principal,
-        RecordId, RecordLifecycle, RecordState, RecordStep, RetentionDecision, RetentionRun, StorageUri,
-        TenantId, Timestamp, Versioned, ZoneName,
+        BackupRecord, CheckStatus, EventFacts, EventKind, ExpiredBy, Policy, Principal, RecordId,
+        RecordLifecycle, RecordState, RecordStep, RetentionDecision, RetentionGroup, RetentionRules,
+        RetentionRun, TenantId, Timestamp, Versioned, ZoneName,
     },
     rules::retention::{
         Acknowledgement, Decision, Guards, Point, Reason, RetentionInput, RetentionPlan, RetentionRefusal,
@@ -16,19 +16,17 @@ use crate::{
     seams::Changeset,
 };
 
-/// The records of one tenant and policy in one location, and what is known around them.
+/// The records of one group, and what is known around them.
 #[derive(Debug)]
-pub(crate) struct Group<'a> {
+pub(crate) struct Group {
     /// Whose.
-    pub(crate) tenant: &'a TenantId,
-    /// Of which cluster.
-    pub(crate) cluster: &'a ClusterName,
-    /// In which location.
-    pub(crate) location: &'a StorageUri,
-    /// Of which policy; `None` for records of none, or of one that was deleted.
-    pub(crate) policy: Option<&'a Policy>,
+    pub(crate) tenant: TenantId,
+    /// Which.
+    pub(crate) key: RetentionGroup,
+    /// Their policy; `None` for records of none, or of one that was deleted.
+    pub(crate) policy: Option<Arc<Policy>>,
     /// Its records that are there, expired ones included.
-    pub(crate) records: &'a [Versioned<BackupRecord>],
+    pub(crate) records: Vec<Versioned<BackupRecord>>,
     /// The newest usable record of the cluster, whatever its policy.
     pub(crate) newest_of_cluster: Option<RecordId>,
     /// When retention last looked at the group.
@@ -55,7 +53,7 @@ impl Sweep {
     }
 }
 
-impl Group<'_> {
+impl Group {
     /// The rules' plan for the group; the same for a preview and for a real run.
     ///
     /// # Errors
@@ -67,12 +65,12 @@ impl Group<'_> {
             .records
             .iter()
             .map(|record| {
-                let point = point_of(record, self.policy, now);
+                let point = point_of(record, self.policy.as_deref(), now);
                 Point { usable: point.usable && rests_on_what_is_there(record, &there), ..point }
             })
             .collect();
-        let zone = self.policy.map_or(ZoneName::UTC, Policy::zone).time_zone();
-        let mut input = match self.policy {
+        let zone = self.policy.as_deref().map_or(ZoneName::UTC, Policy::zone).time_zone();
+        let mut input = match &self.policy {
             Some(policy) => RetentionInput::new(&policy.retention, &zone, &points, now),
             None => RetentionInput::without_policy(&zone, &points, now),
         };
@@ -86,14 +84,14 @@ impl Group<'_> {
 
 impl Decider<'_> {
     /// Marks what may go, brings back what stays after all, and records the run with its reasons.
-    pub(crate) fn sweep(&self, group: &Group<'_>, requested_by: Principal) -> Sweep {
+    pub(crate) fn sweep(&self, group: &Group, requested_by: Principal) -> Sweep {
         let mut changeset = self.changeset_by(requested_by.clone());
         let mut run = RetentionRun {
             id: self.ids.mint(self.now),
             tenant: group.tenant.clone(),
-            policy: group.policy.map(|policy| policy.id),
-            cluster: group.cluster.clone(),
-            location: group.location.clone(),
+            policy: group.key.policy,
+            cluster: group.key.cluster.clone(),
+            location: group.key.location.clone(),
             status: CheckStatus::Passed,
             requested_by,
             started_at: self.now,
@@ -112,7 +110,7 @@ impl Decider<'_> {
             }
         }
         let facts = EventFacts {
-            cluster: Some(group.cluster.clone()),
+            cluster: Some(group.key.cluster.clone()),
             policy: run.policy,
             reason: run.reason.clone(),
             ..EventFacts::default()
@@ -121,9 +119,9 @@ impl Decider<'_> {
         Sweep { changeset, run }
     }
 
-    fn write_plan(&self, changeset: &mut Changeset, group: &Group<'_>, plan: &RetentionPlan) {
+    fn write_plan(&self, changeset: &mut Changeset, group: &Group, plan: &RetentionPlan) {
         let grace =
-            group.policy.map_or(crate::model::RetentionRules::DEFAULT_GRACE, |policy| policy.retention.grace);
+            group.policy.as_ref().map_or(RetentionRules::DEFAULT_GRACE, |policy| policy.retention.grace);
         let records: HashMap<RecordId, _> = group.records.iter().map(|record| (record.id, record)).collect();
         for decision in plan.decisions() {
             let Some(record) = records.get(&decision.id) else { continue };
@@ -250,10 +248,7 @@ pub(crate) fn point_of(record: &BackupRecord, policy: Option<&Policy>, now: Time
 #[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
-    use crate::{
-        model::{RetentionRules, Version},
-        testing::fixtures,
-    };
+    use crate::{model::Version, testing::fixtures};
 
     #[test]
     fn a_record_whose_base_is_gone_serves_no_floor() {
@@ -271,11 +266,14 @@ mod tests {
         // The newest rests on a record that is not there, the next one on one that is.
         let records = [made(4, Some(9)), made(3, Some(2)), made(2, None), made(1, None)];
         let group = Group {
-            tenant: &policy.tenant,
-            cluster: &policy.cluster,
-            location: &policy.location,
-            policy: Some(&policy),
-            records: &records,
+            tenant: policy.tenant.clone(),
+            key: RetentionGroup {
+                cluster: policy.cluster.clone(),
+                policy: Some(policy.id),
+                location: policy.location.clone(),
+            },
+            policy: Some(Arc::new(policy)),
+            records: records.into(),
             newest_of_cluster: None,
             last_run: None,
             newest_event: None,

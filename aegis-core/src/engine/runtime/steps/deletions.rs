@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::retention::{group_of, is_frozen, newest_of_cluster};
+use super::retention::is_frozen;
 use crate::{
     engine::{
         EngineError,
-        decide::{DeletionStep, Group, deletion_operation, lets_go},
+        decide::{DeletionStep, deletion_operation, lets_go},
         runtime::{Worker, delete_manifest, manifest::storage_of, worker::Interrupted},
     },
-    model::{BackupRecord, Deletion, Policy, RecordLifecycle, RecordState, Versioned},
+    model::{BackupRecord, Deletion, Policy, RecordLifecycle, RecordState, RetentionGroup, Versioned},
     rules::retention::Acknowledgement,
     seams::{Cursor, RecordQuery, Scope, StoreExt, Window},
 };
@@ -56,7 +56,7 @@ impl Worker {
         };
         if is_frozen(&self.core, &record.tenant).await?
             || self.has_children(record).await?
-            || !self.still_expires(record, policy.as_deref()).await?
+            || !self.still_expires(record).await?
         {
             return Ok(());
         }
@@ -81,27 +81,17 @@ impl Worker {
         Ok(chain.iter().any(|other| other.parent == Some(record.id)))
     }
 
-    async fn still_expires(
-        &mut self,
-        record: &Versioned<BackupRecord>,
-        policy: Option<&Policy>,
-    ) -> Result<bool, Interrupted> {
+    async fn still_expires(&mut self, record: &Versioned<BackupRecord>) -> Result<bool, Interrupted> {
         let RecordLifecycle::Expired { by, .. } = &record.lifecycle else { return Ok(false) };
         let Some(copy) = record.copies.first() else { return Ok(true) };
-        let core = Arc::clone(&self.core);
-        let records = group_of(&core, &record.tenant, &self.cluster, record.policy, &copy.location).await?;
-        let group = Group {
-            tenant: &record.tenant,
-            cluster: &self.cluster,
-            location: &copy.location,
-            policy,
-            records: &records,
-            newest_of_cluster: newest_of_cluster(&core, &record.tenant, &self.cluster).await?,
-            last_run: None,
-            newest_event: core.store.newest_event_at().await?,
-            // What gave pause was accepted when it was marked; now only the rules count.
-            acknowledgement: Acknowledgement::Given,
+        let key = RetentionGroup {
+            cluster: record.cluster.clone(),
+            policy: record.policy,
+            location: copy.location.clone(),
         };
+        let core = Arc::clone(&self.core);
+        // What gave pause was accepted when it was marked; now only the rules count.
+        let group = core.group(&record.tenant, &key, Acknowledgement::Given).await?;
         match group.plan(core.clock.now()) {
             Ok(plan) => Ok(plan.decision(record.id).is_some_and(|decision| lets_go(&decision, by))),
             Err(refusal) => {

@@ -11,7 +11,6 @@ mod schedule;
 mod verifications;
 
 pub(crate) use records::target_namespaces;
-pub(crate) use retention::{group_of, newest_of_cluster};
 
 use crate::seams::{DriverError, ErrorClass};
 

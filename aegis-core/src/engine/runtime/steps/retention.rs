@@ -1,23 +1,19 @@
 //! Retention: which records of a group may go.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     engine::{
         EngineError,
-        decide::Group,
-        runtime::{Core, Outcome, Worker, worker::Interrupted},
+        runtime::{Core, NOTED_WITHIN, Outcome, Worker, worker::Interrupted},
     },
     model::{
-        BackupRecord, CheckStatus, ClusterName, EventFacts, EventKind, Policy, PolicyId, PolicyState,
-        Principal, RecordId, RecordState, Reservation, ReservationKey, StorageUri, TenantId, Versioned,
+        CheckStatus, EventFacts, EventKind, Policy, PolicyState, Principal, Reservation, ReservationKey,
+        RetentionGroup, TenantId, Versioned,
     },
-    rules::retention::{Acknowledgement, FUTURE_TOLERANCE},
-    seams::{RecordQuery, Scope, StoreExt, Window},
+    rules::retention::Acknowledgement,
+    seams::{PolicyQuery, Scope, StoreExt},
 };
-
-/// How many of a cluster's newest records are looked at for the newest usable one.
-const NEWEST: usize = 64;
 
 impl Worker {
     /// Judges the records of no policy now and then; those of policies are judged as they fall due.
@@ -29,13 +25,22 @@ impl Worker {
         self.swept_others_at = Some(now);
         let tenants = self.served().map_or_else(Vec::new, |served| served.options.tenants.clone());
         for tenant in tenants {
-            let core = Arc::clone(&self.core);
-            let groups = orphan_groups(&core, &tenant, &self.cluster).await?;
-            for (policy, location) in groups {
-                self.sweep_group(&tenant, policy, &location, None).await?;
+            for group in self.orphan_groups(&tenant).await? {
+                self.sweep_group(&tenant, &group).await?;
             }
         }
         Ok(())
+    }
+
+    /// Groups that no policy looks after: of manual jobs, and of policies that were deleted.
+    async fn orphan_groups(&self, tenant: &TenantId) -> Result<Vec<RetentionGroup>, Interrupted> {
+        let mut query = PolicyQuery::new(Scope::Tenant(tenant.clone()));
+        query.cluster = Some(self.cluster.clone());
+        let policies = self.core.store.policies(&query).await?.items;
+        let policies: HashSet<_> = policies.iter().map(|policy| policy.id).collect();
+        let mut groups = self.core.groups(tenant, Some(&self.cluster), None).await?;
+        groups.retain(|group| group.policy.is_none_or(|policy| !policies.contains(&policy)));
+        Ok(groups)
     }
 
     /// Judges the records of one policy, in every location where it has some, and says when next.
@@ -45,11 +50,8 @@ impl Worker {
             return Ok(());
         };
         let mut outcome = CheckStatus::Passed;
-        for location in locations_of(&core, &policy).await? {
-            let last = state.last_sweep_at;
-            if self.sweep_group(&policy.tenant, Some(policy.id), &location, last).await?
-                != CheckStatus::Passed
-            {
+        for group in core.groups(&policy.tenant, None, Some(policy.id)).await? {
+            if self.sweep_group(&policy.tenant, &group).await? != CheckStatus::Passed {
                 outcome = CheckStatus::NotRun;
             }
         }
@@ -70,40 +72,22 @@ impl Worker {
     async fn sweep_group(
         &mut self,
         tenant: &TenantId,
-        policy: Option<PolicyId>,
-        location: &StorageUri,
-        last_run: Option<crate::model::Timestamp>,
+        key: &RetentionGroup,
     ) -> Result<CheckStatus, Interrupted> {
         let core = Arc::clone(&self.core);
         if is_frozen(&core, tenant).await? {
             tracing::info!(%tenant, "retention is frozen after a rebuild until someone resumes it");
             return Ok(CheckStatus::NotRun);
         }
-        let records = group_of(&core, tenant, &self.cluster, policy, location).await?;
-        if records.is_empty() {
-            return Ok(CheckStatus::Passed);
-        }
-        let rules = match policy {
-            Some(id) => core.store.find::<Policy>(&Scope::Everyone, id).await?,
-            None => None,
-        };
-        let group = Group {
-            tenant,
-            cluster: &self.cluster,
-            location,
-            policy: rules.as_deref(),
-            records: &records,
-            newest_of_cluster: newest_of_cluster(&core, tenant, &self.cluster).await?,
-            last_run,
-            newest_event: core.store.newest_event_at().await?,
-            acknowledgement: Acknowledgement::None,
-        };
+        let mut group = core.group(tenant, key, Acknowledgement::None).await?;
+        group.last_run = core.last_run(&group).await?;
         let sweep = self.decider().sweep(&group, Principal::engine());
         if let Some(reason) = &sweep.run.reason {
-            tracing::warn!(cluster = %self.cluster, %reason, "a retention run was not carried out");
+            tracing::warn!(group = %key, %reason, "a retention run was not carried out");
         }
         let outcome = sweep.run.status;
-        if sweep.changes_anything() {
+        let noted = group.last_run.is_some_and(|at| sweep.run.started_at.since(at) <= NOTED_WITHIN);
+        if sweep.changes_anything() || !noted {
             match self.commit(sweep.changeset).await? {
                 Outcome::Applied => {}
                 Outcome::Conflict(conflict) => {
@@ -120,92 +104,4 @@ impl Worker {
 pub(crate) async fn is_frozen(core: &Core, tenant: &TenantId) -> Result<bool, EngineError> {
     let key = ReservationKey::retention_freeze(tenant);
     Ok(core.store.find::<Reservation>(&Scope::Everyone, key).await?.is_some())
-}
-
-/// The records of a group whose data is not being removed.
-pub(crate) async fn group_of(
-    core: &Core,
-    tenant: &TenantId,
-    cluster: &ClusterName,
-    policy: Option<PolicyId>,
-    location: &StorageUri,
-) -> Result<Vec<Versioned<BackupRecord>>, EngineError> {
-    let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
-    query.cluster = Some(cluster.clone());
-    query.policy = policy;
-    query.location = Some(location.clone());
-    query.states = vec![RecordState::Available, RecordState::Expired];
-    let mut records = core.store.records(&query).await?.items;
-    records.retain(|record| record.policy == policy);
-    Ok(records)
-}
-
-/// The newest usable record of a tenant in a cluster.
-pub(crate) async fn newest_of_cluster(
-    core: &Core,
-    tenant: &TenantId,
-    cluster: &ClusterName,
-) -> Result<Option<RecordId>, EngineError> {
-    let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
-    query.cluster = Some(cluster.clone());
-    query.states = vec![RecordState::Available, RecordState::Expired];
-    // The newest usable one is among the newest made, but for long rows of bad ones.
-    query.window = Window::first(NEWEST);
-    let newest = core.store.records(&query).await?.items;
-    if let Some(found) = newest_usable(core, &newest) {
-        return Ok(Some(found));
-    }
-    query.window = Window::ALL;
-    Ok(newest_usable(core, &core.store.records(&query).await?.items))
-}
-
-fn newest_usable(core: &Core, records: &[Versioned<BackupRecord>]) -> Option<RecordId> {
-    let not_after = core.clock.now().saturating_add(FUTURE_TOLERANCE);
-    let usable = records.iter().filter(|record| {
-        record.is_usable() && record.made_during.is_none() && record.recovery_point.at <= not_after
-    });
-    usable.max_by_key(|record| (record.recovery_point.at, record.id)).map(|record| record.id)
-}
-
-/// Where a policy has records.
-async fn locations_of(core: &Core, policy: &Policy) -> Result<Vec<StorageUri>, EngineError> {
-    let mut query = RecordQuery::new(Scope::Tenant(policy.tenant.clone()));
-    query.policy = Some(policy.id);
-    query.states = vec![RecordState::Available, RecordState::Expired];
-    let records = core.store.records(&query).await?.items;
-    let mut locations: Vec<_> =
-        records.iter().flat_map(|record| record.copies.iter().map(|copy| copy.location.clone())).collect();
-    locations.sort();
-    locations.dedup();
-    Ok(locations)
-}
-
-/// Groups that no policy looks after: of manual jobs, and of policies that were deleted.
-async fn orphan_groups(
-    core: &Core,
-    tenant: &TenantId,
-    cluster: &ClusterName,
-) -> Result<Vec<(Option<PolicyId>, StorageUri)>, EngineError> {
-    let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
-    query.cluster = Some(cluster.clone());
-    query.states = vec![RecordState::Available, RecordState::Expired];
-    let mut groups = Vec::new();
-    for record in core.store.records(&query).await?.items {
-        for copy in &record.copies {
-            groups.push((record.policy, copy.location.clone()));
-        }
-    }
-    groups.sort();
-    groups.dedup();
-    let mut orphans = Vec::new();
-    for (policy, location) in groups {
-        let exists = match policy {
-            Some(id) => core.store.find::<Policy>(&Scope::Everyone, id).await?.is_some(),
-            None => false,
-        };
-        if !exists {
-            orphans.push((policy, location));
-        }
-    }
-    Ok(orphans)
 }

@@ -1,0 +1,157 @@
+//! Every group of records can be previewed, run and acknowledged, and is guarded by itself.
+
+use std::time::Duration;
+
+use aegis_core::{
+    engine::{Aegis, PolicyChange},
+    model::{
+        BackupKind, CheckStatus, RecordState, RetentionGroup, RetentionRules, Rpo, StorageUri,
+        VerificationLevel,
+    },
+    rules::retention::Acknowledgement,
+    seams::{BackupDriver, ErrorClass, Feature, RecordQuery, Scope},
+};
+
+use crate::world::{World, local, location, new_job, new_policy, tenant};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn elsewhere() -> StorageUri {
+    "s3://backups/local/elsewhere/".parse().unwrap()
+}
+
+fn of_no_policy() -> RetentionGroup {
+    RetentionGroup { cluster: local(), policy: None, location: location() }
+}
+
+/// Manual backups, an hour apart, each to be kept for `ttl`.
+async fn manual(world: &World, aegis: &Aegis, count: u32, ttl: Duration) {
+    for number in 0..count {
+        let mut new = new_job(&format!("manual-{number}"));
+        new.ttl = ttl;
+        let job = tenant(aegis).create_job(new).await.unwrap();
+        world.end(aegis, job.job.id).await;
+        world.run(aegis, HOUR).await;
+    }
+}
+
+async fn expired(aegis: &Aegis) -> usize {
+    let mut query = RecordQuery::new(Scope::Everyone);
+    query.states = vec![RecordState::Expired];
+    tenant(aegis).records(query).await.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn the_records_that_a_policy_left_behind_elsewhere_are_a_group_like_any() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, 4 * HOUR + HOUR / 2).await;
+    let mut moved = PolicyChange::default();
+    moved.location = Some(elsewhere());
+    me.update_policy(policy, moved).await.unwrap();
+    world.run(&aegis, 2 * HOUR).await;
+    let group = |location| RetentionGroup { cluster: local(), policy: Some(policy), location };
+    let (old, new) = (group(location()), group(elsewhere()));
+    assert_eq!(me.retention_groups(None).await.unwrap(), [old.clone(), new.clone()]);
+    let preview = me.preview_group(&old, Some(RetentionRules::last(1))).await.unwrap();
+    assert_eq!(preview.location, location());
+    assert_eq!(preview.decisions.iter().filter(|decision| decision.kept).count(), 1);
+    let run = me.run_group(&old, Acknowledgement::Given).await.unwrap();
+    assert_eq!((run.group(), run.status, run.decisions.len()), (old.clone(), CheckStatus::Passed, 4));
+    let present = me.run_retention(policy, Acknowledgement::None).await.unwrap();
+    assert_eq!((present.group(), present.decisions.len()), (new, 2));
+    me.delete_policy(policy).await.unwrap();
+    let after = me.preview_group(&old, None).await.unwrap();
+    assert!(
+        after.decisions.iter().all(|decision| decision.kept),
+        "no rule holds, so nothing goes: {after:?}"
+    );
+    let error = me.preview_group(&old, Some(RetentionRules::last(1))).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidInput);
+    assert_eq!(me.run_group(&old, Acknowledgement::None).await.unwrap().group(), old);
+}
+
+#[tokio::test]
+async fn a_group_that_nobody_has_records_in_is_not_found() {
+    let world = World::new();
+    let aegis = world.engine();
+    let error = tenant(&aegis).preview_group(&of_no_policy(), None).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::NotFound);
+    let error = tenant(&aegis).run_group(&of_no_policy(), Acknowledgement::Given).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::NotFound);
+}
+
+#[tokio::test]
+async fn the_breaker_of_records_of_no_policy_waits_for_a_person_who_can_answer() {
+    let world = World::new();
+    let aegis = world.engine();
+    manual(&world, &aegis, 8, DAY).await;
+    // All but the newest two run out at once, while nobody looks.
+    world.clock.advance(DAY - HOUR - HOUR / 2);
+    world.run(&aegis, HOUR).await;
+    assert_eq!(expired(&aegis).await, 0);
+    let preview = tenant(&aegis).preview_group(&of_no_policy(), None).await.unwrap();
+    assert!(preview.cautions.unwrap().contains("of 8 records"), "the breaker is said");
+    let refused = tenant(&aegis).run_group(&of_no_policy(), Acknowledgement::None).await.unwrap();
+    assert_eq!(refused.status, CheckStatus::NotRun);
+    let run = tenant(&aegis).run_group(&of_no_policy(), Acknowledgement::Given).await.unwrap();
+    assert_eq!(
+        (run.status, run.decisions, expired(&aegis).await > 5),
+        (CheckStatus::Passed, preview.decisions, true)
+    );
+}
+
+#[tokio::test]
+async fn a_long_pause_holds_the_records_of_no_policy_until_somebody_answers() {
+    let world = World::new();
+    let aegis = world.engine();
+    manual(&world, &aegis, 3, 2 * DAY).await;
+    world.clock.advance(8 * DAY);
+    world.run(&aegis, 2 * HOUR).await;
+    assert_eq!(expired(&aegis).await, 0, "the clock may have jumped");
+    let refused = tenant(&aegis).run_group(&of_no_policy(), Acknowledgement::None).await.unwrap();
+    assert!(refused.reason.unwrap().contains("so the clock may have jumped"));
+    tenant(&aegis).run_group(&of_no_policy(), Acknowledgement::Given).await.unwrap();
+    assert_eq!(expired(&aegis).await, 2, "the newest stays by its floor");
+}
+
+#[tokio::test]
+async fn quiet_runs_over_records_of_no_policy_are_remembered_so_that_no_pause_is_seen_where_none_was() {
+    let world = World::new();
+    let aegis = world.engine();
+    manual(&world, &aegis, 2, 9 * DAY).await;
+    world.run(&aegis, 10 * DAY).await;
+    assert_eq!(expired(&aegis).await, 0, "its grace is over, too");
+    let records = tenant(&aegis).records(RecordQuery::new(Scope::Everyone)).await.unwrap().items;
+    let states: Vec<_> = records.iter().map(|view| view.record.state()).collect();
+    assert_eq!(states, [RecordState::Available, RecordState::Deleted]);
+}
+
+#[tokio::test]
+async fn the_newest_usable_record_of_a_cluster_is_none_that_rests_on_a_bad_one() {
+    let mut world = World::new();
+    let chained = world.driver.capabilities().clone().with_features([Feature::Chains]);
+    world.driver = world.driver.with_capabilities(chained);
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    manual(&world, &aegis, 1, DAY).await;
+    let mut new = new_policy("hourly", 3600);
+    (new.rpo, new.kind) = (Some(Rpo(HOUR)), BackupKind::Incremental);
+    me.create_policy(new).await.unwrap();
+    world.run(&aegis, 2 * HOUR + HOUR / 4).await;
+    let cluster_floor = async || {
+        let preview = me.preview_group(&of_no_policy(), None).await.unwrap();
+        preview.decisions[0].reasons.iter().any(|reason| reason.contains("of its cluster"))
+    };
+    assert!(!cluster_floor().await, "the newest of all is the policy's");
+    let records = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items;
+    let [child, base, _manual] = &records[..] else { panic!("three records") };
+    assert_eq!(child.record.parent, Some(base.record.id));
+    assert!(world.driver.damage(&base.record.handle, VerificationLevel::Present));
+    me.verify_record(base.record.id, VerificationLevel::Present).await.unwrap();
+    world.run(&aegis, HOUR / 12).await;
+    assert!(cluster_floor().await);
+}
