@@ -155,6 +155,26 @@ async fn a_failing_policy_counts_its_failures_and_a_success_ends_the_count() {
 }
 
 #[tokio::test]
+async fn what_people_run_between_the_slots_neither_counts_as_a_failed_slot_nor_ends_the_count() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.driver.script_usual(WorkKind::Backup, Script::failing("no space left"));
+    world.run(&aegis, Duration::from_secs(3600 + 300)).await;
+    let by_hand = async || {
+        let job = me.run_policy(policy).await.unwrap().job.id;
+        let ended = world.end(&aegis, job).await.job.status;
+        let state = me.policy(policy).await.unwrap().state.unwrap();
+        assert_eq!(state.last_run_status, Some(ended));
+        (ended, state.failures_in_a_row, state.last_failure.is_some())
+    };
+    assert_eq!(by_hand().await, (JobStatus::Failed, 1, true));
+    world.driver.script_usual(WorkKind::Backup, Script::completing());
+    assert_eq!(by_hand().await, (JobStatus::Completed, 1, true));
+}
+
+#[tokio::test]
 async fn two_policies_of_one_name_are_refused_and_a_deleted_name_is_free_again() {
     let world = World::new();
     let aegis = world.engine();

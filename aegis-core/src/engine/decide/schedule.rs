@@ -157,6 +157,8 @@ fn slot_reason(slot: &Slot) -> String {
 pub(crate) struct RunEnd {
     /// The job.
     pub(crate) job: JobId,
+    /// Whether it ran for a slot, and not because a person wanted it.
+    pub(crate) is_scheduled: bool,
     /// How it ended.
     pub(crate) status: JobStatus,
     /// Why, if it failed.
@@ -187,15 +189,8 @@ impl Decider<'_> {
         let mut next = PolicyState::clone(state);
         next.last_job = Some(end.job);
         next.last_run_status = Some(end.status);
-        match end.status {
-            JobStatus::Completed | JobStatus::PartiallyFailed => {
-                (next.failures_in_a_row, next.last_failure) = (0, None);
-            }
-            JobStatus::Failed => {
-                next.failures_in_a_row = next.failures_in_a_row.saturating_add(1);
-                next.last_failure = end.failure;
-            }
-            JobStatus::Pending | JobStatus::InProgress | JobStatus::Cancelled => {}
+        if end.is_scheduled {
+            count_failures(&mut next, end.status, end.failure);
         }
         next.next_sweep_at = next.next_sweep_at.or(Some(self.now));
         let facts = EventFacts {
@@ -205,5 +200,19 @@ impl Decider<'_> {
             ..EventFacts::default()
         };
         changeset.update(state.version, with_due(next), EventKind::PolicyStateChanged, facts);
+    }
+}
+
+/// Counts on, or from the beginning again: what people try between the slots does neither.
+fn count_failures(state: &mut PolicyState, status: JobStatus, failure: Option<String>) {
+    match status {
+        JobStatus::Completed | JobStatus::PartiallyFailed => {
+            (state.failures_in_a_row, state.last_failure) = (0, None);
+        }
+        JobStatus::Failed => {
+            state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
+            state.last_failure = failure;
+        }
+        JobStatus::Pending | JobStatus::InProgress | JobStatus::Cancelled => {}
     }
 }

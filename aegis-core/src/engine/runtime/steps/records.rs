@@ -158,6 +158,7 @@ fn run_end(changeset: &Changeset) -> Option<RunEnd> {
             | EventKind::JobCancelled,
         ) => Some(RunEnd {
             job: job.id,
+            is_scheduled: job.slot.is_some(),
             status: job.status,
             failure: job.failure.as_ref().map(|failure| failure.message.clone()),
         }),
