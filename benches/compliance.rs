@@ -19,7 +19,10 @@ use aegis::{
         PolicyId, PolicyState, Position, Principal, RecentBackup, RecordId, RecoveryPoint, Sizes, Timestamp,
         UsablePoint,
     },
-    rules::health::{Outcome, RunFact, Tally},
+    rules::{
+        health::{Outcome, RunFact, Tally},
+        rto::RtoStatus,
+    },
     seams::{Changeset, Claim, DerivedRow, HolderId, LeaseName, ReaderStep, Store},
     store::MemoryStore,
     testing::{ManualClock, MemoryObjectStorage, ScriptedDriver, fixtures},
@@ -68,7 +71,10 @@ async fn measure(tenant: &Tenant, runs: u64) -> Result<f64, Failure> {
     let answer = tenant.compliance(None).await?;
     let took = core_time()?.saturating_sub(start);
     let counted = answer.policies.iter().all(|policy| policy.backup_count_30d == runs / 12);
-    let judged = answer.policies.iter().all(|policy| policy.rpo_compliant() && policy.rto_compliant());
+    let judged = answer
+        .policies
+        .iter()
+        .all(|policy| policy.rpo_compliant() && policy.rto_status() == RtoStatus::AtRisk);
     if answer.policies.len() == usize::try_from(POLICIES)? && counted && judged {
         Ok(took.as_secs_f64() * 1000.0)
     } else {

@@ -71,19 +71,29 @@ pub struct ClusterOptions {
     pub tenants: Vec<TenantId>,
     /// How many backups of it run at a time.
     pub max_running: usize,
+    /// How long a restore of what a policy of it protects is assumed to take, for where nothing was
+    /// measured. It never shows that an RTO is met.
+    pub assumed_restore_time: Option<Duration>,
 }
 
 impl ClusterOptions {
     /// A cluster of these tenants.
     #[must_use]
     pub fn for_tenants(tenants: impl IntoIterator<Item = TenantId>) -> Self {
-        Self { tenants: tenants.into_iter().collect(), max_running: 4 }
+        Self { tenants: tenants.into_iter().collect(), max_running: 4, assumed_restore_time: None }
     }
 
     /// With this many backups at a time.
     #[must_use]
     pub const fn with_max_running(mut self, max_running: usize) -> Self {
         self.max_running = max_running;
+        self
+    }
+
+    /// With this time for a restore where nothing was measured.
+    #[must_use]
+    pub const fn with_assumed_restore_time(mut self, assumed: Duration) -> Self {
+        self.assumed_restore_time = Some(assumed);
         self
     }
 }
@@ -94,11 +104,14 @@ impl ClusterOptions {
 pub struct TenantOptions {
     /// How many people must approve a recovery plan.
     pub approval: ApprovalRule,
+    /// What its people need to notice a disaster and to decide on a restore: part of every estimate
+    /// of a recovery time.
+    pub decision_time: Duration,
 }
 
 impl Default for TenantOptions {
     fn default() -> Self {
-        Self { approval: ApprovalRule::None }
+        Self { approval: ApprovalRule::None, decision_time: Duration::ZERO }
     }
 }
 
@@ -107,6 +120,13 @@ impl TenantOptions {
     #[must_use]
     pub const fn with_approval(mut self, approval: ApprovalRule) -> Self {
         self.approval = approval;
+        self
+    }
+
+    /// With this time to notice a disaster and to decide on a restore.
+    #[must_use]
+    pub const fn with_decision_time(mut self, decision_time: Duration) -> Self {
+        self.decision_time = decision_time;
         self
     }
 }

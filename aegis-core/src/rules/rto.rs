@@ -21,9 +21,11 @@ pub const FLAG_EXTRAPOLATION_OVER: f64 = 2.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RtoBasis {
-    /// Restores and drills of this policy to this class of target.
+    /// Whole restores and drills of this policy, into the cluster that was backed up.
     SamePolicy,
-    /// Restores and drills from the same backend and location.
+    /// The same into another cluster, which may be faster or slower.
+    SamePolicyElsewhere,
+    /// Restores and drills from the same backend and location, of a part or of something else.
     SameLocation,
     /// What verification read, and how fast: a lower bound.
     VerificationRead,
@@ -37,12 +39,20 @@ impl RtoBasis {
     /// Whether restores really ran, so that "met" may be said.
     #[must_use]
     pub const fn is_proof(self) -> bool {
-        matches!(self, Self::SamePolicy | Self::SameLocation)
+        self.is_of_policy() || matches!(self, Self::SameLocation)
+    }
+
+    /// Whether all that the policy protects was restored, so that it says something even where
+    /// nobody knows how much that was.
+    #[must_use]
+    pub const fn is_of_policy(self) -> bool {
+        matches!(self, Self::SamePolicy | Self::SamePolicyElsewhere)
     }
 
     const fn in_words(self) -> &'static str {
         match self {
             Self::SamePolicy => "restores and drills of this policy",
+            Self::SamePolicyElsewhere => "restores and drills of this policy into another cluster",
             Self::SameLocation => "restores and drills from the same location",
             Self::VerificationRead => "the read speed of verifications, a lower bound",
             Self::BackupThroughput => "the speed of backups, which is weak evidence",
@@ -66,13 +76,33 @@ pub struct RtoSample {
     pub succeeded: bool,
 }
 
+/// What a restore would bring back now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreSize {
+    /// Nothing can be restored, however fast a restore may be.
+    Nothing,
+    /// Something, and nobody knows how much.
+    Unknown,
+    /// So much.
+    Known(Bytes),
+}
+
+impl RestoreSize {
+    const fn bytes(self) -> Option<Bytes> {
+        match self {
+            Self::Known(bytes) => Some(bytes),
+            Self::Nothing | Self::Unknown => None,
+        }
+    }
+}
+
 /// What an estimate is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct RtoInput<'a> {
     /// Everything measured, in any order.
     pub samples: &'a [RtoSample],
-    /// What a restore would write now; `None` if nobody knows.
-    pub size: Option<Bytes>,
+    /// What a restore would write now.
+    pub size: RestoreSize,
     /// What the operator assumes, for where nothing was measured.
     pub assumption: Option<Duration>,
     /// What people need to notice and decide, added to each figure: 0 unless configured.
@@ -101,6 +131,8 @@ pub struct RtoEstimate {
     pub confidence: Option<f64>,
     /// The present size by the largest size that was measured, where both are known.
     pub extrapolation: Option<f64>,
+    /// What of each figure people need to notice and decide.
+    pub decision_time: Duration,
 }
 
 impl RtoEstimate {
@@ -118,12 +150,17 @@ pub fn confidence(samples: usize) -> f64 {
     1.0 - 0.9_f64.powi(i32::try_from(samples).unwrap_or(i32::MAX))
 }
 
-/// Estimates from the best rung that has fresh samples; `None` is unknown.
+/// Estimates from the best rung that has fresh samples; `None` is unknown, as it is where nothing
+/// can be restored.
 #[must_use]
 pub fn estimate(input: &RtoInput<'_>) -> Option<RtoEstimate> {
+    if input.size == RestoreSize::Nothing {
+        return None;
+    }
     let fresh = || input.samples.iter().filter(|s| s.succeeded && is_fresh(s, input.now));
     let rungs = [
         RtoBasis::SamePolicy,
+        RtoBasis::SamePolicyElsewhere,
         RtoBasis::SameLocation,
         RtoBasis::VerificationRead,
         RtoBasis::BackupThroughput,
@@ -143,7 +180,8 @@ fn from_samples<'a>(
     samples: impl Iterator<Item = &'a RtoSample> + Clone,
     input: &RtoInput<'_>,
 ) -> Option<RtoEstimate> {
-    let mut durations: Vec<_> = samples.clone().filter_map(|sample| at_size(sample, input.size)).collect();
+    let size = input.size.bytes();
+    let mut durations: Vec<_> = samples.clone().filter_map(|sample| at_size(sample, size)).collect();
     durations.sort_unstable();
     let count = durations.len();
     let ranked = |rank: usize| durations.get(rank.checked_sub(1)?).map(|took| *took + input.decision_time);
@@ -156,7 +194,8 @@ fn from_samples<'a>(
         p90: ranked((count * 9).div_ceil(10))?,
         longest: ranked(count)?,
         confidence: basis.is_proof().then(|| confidence(count)),
-        extrapolation: input.size.zip(largest).map(|(size, largest)| ratio(size, largest)),
+        extrapolation: size.zip(largest).map(|(size, largest)| ratio(size, largest)),
+        decision_time: input.decision_time,
     })
 }
 
@@ -171,17 +210,20 @@ const fn from_assumption(assumed: Duration, decision_time: Duration) -> RtoEstim
         longest: took,
         confidence: None,
         extrapolation: None,
+        decision_time,
     }
 }
 
 /// What `sample` would have taken for `size`.
 ///
 /// A real restore is stretched to a larger size and never shrunk to a smaller one: how much of it
-/// was overhead is unknown. A speed is a speed both ways, but without a size it says nothing.
+/// was overhead is unknown. A speed is a speed both ways. Where either size is unknown, only a whole
+/// restore of this policy says anything: any other may have been of next to nothing.
 fn at_size(sample: &RtoSample, size: Option<Bytes>) -> Option<Duration> {
     let (size, bytes) = match (size, sample.bytes.filter(|bytes| bytes.0 > 0)) {
         (Some(size), Some(bytes)) if !sample.basis.is_proof() || size > bytes => (size, bytes),
-        _ if sample.basis.is_proof() => return Some(sample.duration),
+        (Some(_), Some(_)) => return Some(sample.duration),
+        _ if sample.basis.is_of_policy() => return Some(sample.duration),
         _ => return None,
     };
     let micros = sample.duration.as_micros().saturating_mul(u128::from(size.0)).div_ceil(u128::from(bytes.0));
@@ -204,7 +246,7 @@ pub enum RtoStatus {
     AtRisk,
     /// More than half took longer, or the newest drill failed.
     Missed,
-    /// No evidence.
+    /// No evidence, or nothing that could be restored.
     Unknown,
 }
 
@@ -219,15 +261,19 @@ pub struct RtoVerdict {
     pub estimate: Option<RtoEstimate>,
     /// When the newest restore or drill of this policy failed, if it did.
     pub failed_at: Option<Timestamp>,
+    /// What a restore would bring back now.
+    pub size: RestoreSize,
 }
 
 impl RtoVerdict {
-    /// Whether the figure that is shown is within the target, and nothing speaks against it.
+    /// Whether the figure that is shown is within the target by restores that ran, and nothing
+    /// speaks against it. What was never restored is not compliant, however fast backups are made.
     #[must_use]
     pub fn is_compliant(&self) -> bool {
+        let shown = |estimate: RtoEstimate| estimate.basis.is_proof() && estimate.p90 <= self.target;
         match self.status {
             RtoStatus::Met => true,
-            RtoStatus::AtRisk => self.estimate.is_some_and(|estimate| estimate.p90 <= self.target),
+            RtoStatus::AtRisk => self.estimate.is_some_and(shown),
             RtoStatus::Missed | RtoStatus::Unknown => false,
         }
     }
@@ -239,6 +285,11 @@ impl RtoVerdict {
         if let Some(at) = self.failed_at {
             return Some(format!(
                 "The restore or DR test of {at} failed, so the RTO target of {target} is not being met. Find out why and test again."
+            ));
+        }
+        if self.size == RestoreSize::Nothing {
+            return Some(format!(
+                "Nothing usable can be restored, so whether the RTO target of {target} is met is unknown. Run a backup."
             ));
         }
         let Some(estimate) = self.estimate else {
@@ -266,7 +317,7 @@ pub fn judge(target: Duration, input: &RtoInput<'_>) -> RtoVerdict {
     let newest = input
         .samples
         .iter()
-        .filter(|sample| sample.basis == RtoBasis::SamePolicy && is_fresh(sample, input.now))
+        .filter(|sample| sample.basis.is_of_policy() && is_fresh(sample, input.now))
         .max_by_key(|sample| (sample.at, !sample.succeeded));
     let failed_at = newest.filter(|sample| !sample.succeeded).map(|sample| sample.at);
     let estimate = estimate(input);
@@ -277,7 +328,7 @@ pub fn judge(target: Duration, input: &RtoInput<'_>) -> RtoVerdict {
         Some(estimate) if estimate.longest <= target && estimate.basis.is_proof() => RtoStatus::Met,
         Some(_) => RtoStatus::AtRisk,
     };
-    RtoVerdict { status, target, estimate, failed_at }
+    RtoVerdict { status, target, estimate, failed_at, size: input.size }
 }
 
 /// The minutes that restoring everything takes, one part after the other, rounded up; `None` if any
@@ -307,7 +358,12 @@ mod tests {
     }
 
     fn input(samples: &[RtoSample]) -> RtoInput<'_> {
-        RtoInput { samples, size: None, assumption: None, decision_time: Duration::ZERO, now: now() }
+        let size = RestoreSize::Unknown;
+        RtoInput { samples, size, assumption: None, decision_time: Duration::ZERO, now: now() }
+    }
+
+    fn sized(samples: &[RtoSample], bytes: u64) -> RtoInput<'_> {
+        RtoInput { size: RestoreSize::Known(Bytes(bytes)), ..input(samples) }
     }
 
     fn restores(minutes: impl IntoIterator<Item = u32>) -> Vec<RtoSample> {
@@ -326,17 +382,18 @@ mod tests {
         let mut samples = vec![
             RtoSample { bytes: Some(Bytes(1)), ..sample(RtoBasis::BackupThroughput, 1, 0) },
             RtoSample { bytes: Some(Bytes(1)), ..sample(RtoBasis::VerificationRead, 2, 0) },
-            sample(RtoBasis::SameLocation, 3, 0),
-            sample(RtoBasis::SamePolicy, 4, 80),
+            RtoSample { bytes: Some(Bytes(1)), ..sample(RtoBasis::SameLocation, 3, 0) },
+            sample(RtoBasis::SamePolicyElsewhere, 4, 0),
+            sample(RtoBasis::SamePolicy, 5, 80),
         ];
         for (basis, minutes) in [
-            (RtoBasis::SamePolicy, 4),
+            (RtoBasis::SamePolicy, 5),
+            (RtoBasis::SamePolicyElsewhere, 4),
             (RtoBasis::SameLocation, 3),
             (RtoBasis::VerificationRead, 2),
             (RtoBasis::BackupThroughput, 1),
         ] {
-            let sized = RtoInput { size: Some(Bytes(1)), ..input(&samples) };
-            let estimate = estimate(&sized).unwrap();
+            let estimate = estimate(&sized(&samples, 1)).unwrap();
             assert_eq!((estimate.basis, estimate.p90), (basis, MINUTE * minutes));
             samples.pop();
         }
@@ -367,7 +424,7 @@ mod tests {
     #[test]
     fn a_larger_size_stretches_and_a_smaller_one_does_not_shrink_a_restore() {
         let samples = [RtoSample { bytes: Some(Bytes(100)), ..sample(RtoBasis::SamePolicy, 10, 1) }];
-        let at = |size| estimate(&RtoInput { size: Some(Bytes(size)), ..input(&samples) }).unwrap();
+        let at = |size| estimate(&sized(&samples, size)).unwrap();
         assert_eq!((at(200).p90, at(200).is_far_fetched()), (MINUTE * 20, false));
         assert_eq!((at(201).extrapolation, at(201).is_far_fetched()), (Some(2.01), true));
         assert_eq!(at(10).p90, MINUTE * 10);
@@ -375,8 +432,31 @@ mod tests {
 
     #[test]
     fn a_speed_without_a_size_says_nothing() {
-        let samples = [sample(RtoBasis::BackupThroughput, 10, 1)];
-        assert!(estimate(&RtoInput { size: Some(Bytes(5)), ..input(&samples) }).is_none());
+        assert!(estimate(&sized(&[sample(RtoBasis::BackupThroughput, 10, 1)], 5)).is_none());
+    }
+
+    #[test]
+    fn without_both_sizes_only_a_whole_restore_of_the_policy_says_anything() {
+        for (basis, says) in [
+            (RtoBasis::SamePolicy, true),
+            (RtoBasis::SamePolicyElsewhere, true),
+            (RtoBasis::SameLocation, false),
+            (RtoBasis::VerificationRead, false),
+        ] {
+            let unmeasured = [sample(basis, 1, 1)];
+            let measured = [RtoSample { bytes: Some(Bytes(5)), ..unmeasured[0] }];
+            assert_eq!(estimate(&input(&measured)).is_some(), says, "{basis:?} for an unknown size");
+            assert_eq!(estimate(&sized(&unmeasured, 5)).is_some(), says, "{basis:?} of an unknown size");
+            assert!(estimate(&sized(&measured, 5)).is_some(), "{basis:?}");
+        }
+    }
+
+    #[test]
+    fn with_nothing_to_restore_the_recovery_time_is_unknown_however_fast_restores_were() {
+        let samples = restores([1, 1, 1]);
+        let verdict = judge(MINUTE * 60, &RtoInput { size: RestoreSize::Nothing, ..input(&samples) });
+        assert_eq!((verdict.status, verdict.is_compliant()), (RtoStatus::Unknown, false));
+        assert!(verdict.issue().unwrap().starts_with("Nothing usable can be restored"));
     }
 
     #[test]
@@ -392,9 +472,18 @@ mod tests {
     #[test]
     fn what_is_no_restore_never_proves_that_the_target_is_met() {
         let samples = [RtoSample { bytes: Some(Bytes(5)), ..sample(RtoBasis::BackupThroughput, 10, 1) }];
-        let verdict = judge(MINUTE * 60, &RtoInput { size: Some(Bytes(5)), ..input(&samples) });
-        assert_eq!((verdict.status, verdict.is_compliant()), (RtoStatus::AtRisk, true));
+        let verdict = judge(MINUTE * 60, &sized(&samples, 5));
+        assert_eq!((verdict.status, verdict.is_compliant()), (RtoStatus::AtRisk, false));
         assert!(verdict.issue().unwrap().contains("the speed of backups, which is weak evidence"));
+        let assumed = judge(MINUTE * 60, &RtoInput { assumption: Some(MINUTE), ..input(&[]) });
+        assert_eq!((assumed.status, assumed.is_compliant()), (RtoStatus::AtRisk, false));
+    }
+
+    #[test]
+    fn restores_of_which_nine_in_ten_were_within_the_target_are_at_risk_and_compliant() {
+        let samples = restores((1..=9).map(|_| 10).chain([90]));
+        let verdict = judge(MINUTE * 60, &input(&samples));
+        assert_eq!((verdict.status, verdict.is_compliant()), (RtoStatus::AtRisk, true));
     }
 
     #[test]
@@ -405,13 +494,18 @@ mod tests {
         let later = [failed, sample(RtoBasis::SamePolicy, 1, 1)];
         assert_eq!(judge(MINUTE * 60, &input(&later)).status, RtoStatus::Met);
         assert_eq!(judge(MINUTE * 60, &input(&[failed])).status, RtoStatus::Missed, "not no data");
+        let elsewhere = [failed, sample(RtoBasis::SamePolicyElsewhere, 1, 1)];
+        assert_eq!(judge(MINUTE * 60, &input(&elsewhere)).status, RtoStatus::Met);
+        let of_another = [failed, sample(RtoBasis::SameLocation, 1, 1)];
+        assert_eq!(judge(MINUTE * 60, &input(&of_another)).status, RtoStatus::Missed);
     }
 
     #[test]
     fn decision_time_is_part_of_every_figure() {
         let samples = restores([10]);
         let decided = RtoInput { decision_time: MINUTE * 5, ..input(&samples) };
-        assert_eq!(estimate(&decided).unwrap().p90, MINUTE * 15);
+        let estimate = estimate(&decided).unwrap();
+        assert_eq!((estimate.p90, estimate.decision_time), (MINUTE * 15, MINUTE * 5));
     }
 
     #[test]

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use aegis_core::{
-    engine::{Aegis, ComplianceStatus, Execute, NewPlan, PolicyChange, PolicyCompliance},
+    engine::{Aegis, ComplianceStatus, PolicyChange, PolicyCompliance},
     model::{
-        BackupKind, JobStatus, NamespaceSelection, PolicyId, RecordId, RestoreTarget, RetentionRules, Rpo,
-        Rto, SkipReason, SlotOutcome, Timestamp, VerificationLevel,
+        BackupKind, JobStatus, NamespaceSelection, PolicyId, RecordId, RetentionRules, Rpo, SkipReason,
+        SlotOutcome, Timestamp, VerificationLevel,
     },
-    rules::{
-        LintCode,
-        exposure::RpoStatus,
-        rto::{RtoBasis, RtoStatus},
-    },
+    rules::{LintCode, exposure::RpoStatus},
     seams::{BackupDriver, ErrorClass, Feature, JobQuery, RecordQuery, Scope, WorkKind},
     testing::Script,
 };
@@ -29,7 +25,7 @@ async fn hourly(aegis: &Aegis) -> PolicyId {
     tenant(aegis).create_policy(new).await.unwrap().policy.id
 }
 
-async fn only(aegis: &Aegis) -> PolicyCompliance {
+pub(crate) async fn only(aegis: &Aegis) -> PolicyCompliance {
     let mut answer = tenant(aegis).compliance(None).await.unwrap();
     assert_eq!(answer.policies.len(), 1);
     answer.policies.remove(0)
@@ -39,7 +35,7 @@ fn at(elapsed: Duration) -> Timestamp {
     START.saturating_add(elapsed)
 }
 
-async fn records(aegis: &Aegis) -> Vec<RecordId> {
+pub(crate) async fn records(aegis: &Aegis) -> Vec<RecordId> {
     let records = tenant(aegis).records(RecordQuery::new(Scope::Everyone)).await.unwrap();
     records.items.iter().map(|view| view.record.id).collect()
 }
@@ -254,31 +250,6 @@ async fn time_in_which_a_policy_was_off_counts_in_the_raw_share_alone() {
     world.run(&aegis, HOUR / 2).await;
     let known = tenant(&aegis).attainment(id, START, at(2 * HOUR)).await.unwrap().as_known;
     assert_eq!((known.share.counted, known.raw.counted), (HOUR / 2, HOUR + HOUR / 2));
-}
-
-#[tokio::test]
-async fn the_rto_rests_on_the_best_evidence_and_unknown_is_not_met() {
-    let world = World::new();
-    let aegis = world.engine();
-    let mut new = new_policy("hourly", 3600);
-    new.rto = Some(Rto(HOUR));
-    let me = tenant(&aegis);
-    me.create_policy(new).await.unwrap();
-    let policy = only(&aegis).await;
-    assert_eq!((policy.rto_status(), policy.rto_compliant()), (RtoStatus::Unknown, false));
-    assert!(policy.issue.unwrap().contains("is unknown"));
-    world.run(&aegis, HOUR + 10 * MINUTE).await;
-    let weak = only(&aegis).await;
-    assert_eq!(weak.rto.unwrap().estimate.unwrap().basis, RtoBasis::BackupThroughput);
-    assert_eq!(weak.rto_status(), RtoStatus::AtRisk, "how fast backups are made proves no restore");
-    world.driver.remove(&RestoreTarget::Namespace(namespace("app")), "a.txt");
-    let plan = me.create_plan(NewPlan::new(name("recover"), records(&aegis).await[0])).await.unwrap().plan.id;
-    me.execute_plan(plan, Execute::Confirmed).await.unwrap();
-    world.run(&aegis, 5 * MINUTE).await;
-    let proven = only(&aegis).await;
-    let verdict = proven.rto.unwrap();
-    assert_eq!(verdict.estimate.unwrap().basis, RtoBasis::SamePolicy);
-    assert_eq!((verdict.status, proven.is_compliant), (RtoStatus::Met, true));
 }
 
 #[tokio::test]

@@ -32,11 +32,13 @@ fn at(elapsed: Duration) -> Timestamp {
     START.saturating_add(elapsed)
 }
 
-/// A restore of the newest record that brings back a file that was lost.
+/// All data is lost, and a restore of the newest record brings it back.
 async fn restore(world: &World, aegis: &Aegis) {
     let me = tenant(aegis);
     let newest = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items[0].record.id;
-    world.driver.remove(&RestoreTarget::Namespace(namespace("app")), "a.txt");
+    for (lost, file) in [("app", "a.txt"), ("app", "b.txt"), ("db", "data")] {
+        world.driver.remove(&RestoreTarget::Namespace(namespace(lost)), file);
+    }
     let plan = me.create_plan(NewPlan::new(name("recover"), newest)).await.unwrap().plan.id;
     me.execute_plan(plan, Execute::Confirmed).await.unwrap();
     world.run(aegis, 5 * MINUTE).await;
@@ -48,6 +50,8 @@ async fn where_all_is_well_a_cluster_is_healthy_and_its_figures_add_up() {
     let aegis = world.engine();
     hourly(&aegis).await;
     world.run(&aegis, 2 * HOUR + 20 * MINUTE).await;
+    assert!(!summary(&aegis).await.clusters[0].health.rto_met, "nothing was ever restored");
+    restore(&world, &aegis).await;
     let health = summary(&aegis).await;
     assert_eq!(health.overall, HealthStatus::Healthy, "{health:?}");
     let cluster = &health.clusters[0];

@@ -19,6 +19,7 @@ mod once;
 mod policies;
 mod rebuilding;
 mod recovery;
+mod recovery_time;
 mod replicas;
 mod retention;
 mod retention_groups;

@@ -103,6 +103,8 @@ pub(crate) struct RtoBasisBody {
     newest_at: Option<Time>,
     /// From 0 to 1; `null` where no restore ran.
     confidence: Option<f64>,
+    /// What of the estimate people need to notice and decide, as configured.
+    decision_seconds: u64,
 }
 
 const fn rpo_word(status: RpoStatus) -> &'static str {
@@ -126,6 +128,7 @@ const fn rto_word(status: RtoStatus) -> &'static str {
 const fn basis_word(basis: RtoBasis) -> &'static str {
     match basis {
         RtoBasis::SamePolicy => "same_policy",
+        RtoBasis::SamePolicyElsewhere => "same_policy_elsewhere",
         RtoBasis::SameLocation => "same_location",
         RtoBasis::VerificationRead => "verification_read",
         RtoBasis::BackupThroughput => "backup_throughput",
@@ -178,6 +181,7 @@ impl PolicyComplianceBody {
                 samples: estimate.samples,
                 newest_at: estimate.newest_at.map(Time),
                 confidence: estimate.confidence,
+                decision_seconds: estimate.decision_time.as_secs(),
             }),
         }
     }

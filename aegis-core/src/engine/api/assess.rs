@@ -1,6 +1,6 @@
 //! What the answers about RPO, RTO and health are made from: read once, judged by the rules.
 
-use std::{cmp::Reverse, collections::HashMap, time::Duration};
+use std::{cmp::Reverse, collections::HashMap};
 
 use super::Tenant;
 use crate::{
@@ -9,12 +9,13 @@ use crate::{
         decide::{covers, rpo_verdict},
     },
     model::{
-        BackupJob, BackupRecord, Bytes, CheckStatus, ClusterName, DrTest, ExecutionStatus, JobStatus, Policy,
-        PolicyId, PolicyState, RecoveryExecution, StorageUri, Timestamp, Versioned,
+        BackupJob, BackupRecord, Bytes, CheckStatus, ClusterName, DrRun, DrTest, ExecutionStatus, JobStatus,
+        NamespaceName, Policy, PolicyId, PolicyState, RecordRef, RecoveryExecution, RestoreOptions,
+        StorageUri, Timestamp, Versioned,
     },
     rules::{
         exposure::{Mend, RpoVerdict},
-        rto::{self, RtoBasis, RtoInput, RtoSample, RtoVerdict, STALE_AFTER},
+        rto::{self, RestoreSize, RtoBasis, RtoInput, RtoSample, RtoVerdict, STALE_AFTER},
     },
     seams::{
         DrTestQuery, ExecutionQuery, JobQuery, PolicyQuery, PolicyStateQuery, StoreExt, VerificationQuery,
@@ -51,29 +52,34 @@ pub(super) struct Assessed {
     pub(super) restored_at: Option<Timestamp>,
 }
 
+/// A restore of a record that says something of the policies that it counts for.
+type OfRecord = (Versioned<BackupRecord>, RtoSample);
+
 /// What is measured beside the policies' own backups.
 #[derive(Default)]
 struct Evidence {
     /// Restores of what a policy made.
-    of_policies: HashMap<PolicyId, Vec<RtoSample>>,
+    of_policies: HashMap<PolicyId, Vec<OfRecord>>,
     /// Restores of manual backups.
-    of_manual: Vec<(Versioned<BackupRecord>, RtoSample)>,
+    of_manual: Vec<OfRecord>,
     /// Restores that succeeded, and reads, from a location: the newest.
     from_locations: HashMap<StorageUri, Vec<RtoSample>>,
     running: HashMap<PolicyId, Timestamp>,
 }
 
 impl Evidence {
+    /// Adds a restore of `record`. Of the policies that the record counts for it says something if it
+    /// brought back all of it, or if it failed.
     fn add_restore(&mut self, record: Option<Versioned<BackupRecord>>, from: &StorageUri, sample: RtoSample) {
-        let own = RtoSample { basis: RtoBasis::SamePolicy, ..sample };
-        match record.map(|record| (record.policy, record)) {
-            Some((Some(policy), _)) => self.of_policies.entry(policy).or_default().push(own),
-            Some((None, record)) => self.of_manual.push((record, own)),
-            None => {}
-        }
         // That another policy's restore failed says nothing of this one's.
         if sample.succeeded {
-            self.from_locations.entry(from.clone()).or_default().push(sample);
+            let anyones = RtoSample { basis: RtoBasis::SameLocation, ..sample };
+            self.from_locations.entry(from.clone()).or_default().push(anyones);
+        }
+        let Some(record) = record.filter(|_| sample.basis.is_of_policy()) else { return };
+        match record.policy {
+            Some(policy) => self.of_policies.entry(policy).or_default().push((record, sample)),
+            None => self.of_manual.push((record, sample)),
         }
     }
 
@@ -85,17 +91,12 @@ impl Evidence {
         }
     }
 
-    /// The samples of restores of what counts for a policy.
+    /// The samples of restores of what has all that a policy protects.
     fn restores_of(&self, policy: &Policy) -> impl Iterator<Item = RtoSample> {
         let covered =
             |record: &BackupRecord| record.cluster == policy.cluster && covers(record, &policy.namespaces);
-        let manual = self.of_manual.iter().filter(move |(record, _)| covered(record));
-        self.of_policies
-            .get(&policy.id)
-            .into_iter()
-            .flatten()
-            .copied()
-            .chain(manual.map(|(_, sample)| *sample))
+        let own = self.of_policies.get(&policy.id).into_iter().flatten();
+        own.chain(&self.of_manual).filter(move |(record, _)| covered(record)).map(|(_, sample)| *sample)
     }
 
     /// The samples on every rung of the ladder that speak of a policy.
@@ -128,12 +129,15 @@ impl Tenant {
         let evidence = self.evidence(cluster, now).await?;
         let mut assessed = Vec::with_capacity(policies.len());
         let mut samples = Vec::new();
+        let decision_time = self.core.tenants.get(&self.tenant).map(|options| options.decision_time);
+        let decision_time = decision_time.unwrap_or_default();
         for policy in policies {
             let state = states.remove(&policy.id);
             let size = self.restore_size(state.as_deref()).await?;
             evidence.gather(&mut samples, &policy, state.as_deref());
-            let input =
-                RtoInput { samples: &samples, size, assumption: None, decision_time: Duration::ZERO, now };
+            let served = self.core.clusters.get(&policy.cluster);
+            let assumption = served.and_then(|served| served.options.assumed_restore_time);
+            let input = RtoInput { samples: &samples, size, assumption, decision_time, now };
             let running_since = evidence.running.get(&policy.id).copied();
             assessed.push(judge(policy, state, running_since, &input));
         }
@@ -141,16 +145,19 @@ impl Tenant {
     }
 
     /// What a restore of the newest usable record would write.
-    async fn restore_size(&self, state: Option<&PolicyState>) -> Result<Option<Bytes>, EngineError> {
+    async fn restore_size(&self, state: Option<&PolicyState>) -> Result<RestoreSize, EngineError> {
         let Some((state, newest)) = state.and_then(|state| Some((state, state.newest_usable?))) else {
-            return Ok(None);
+            return Ok(RestoreSize::Nothing);
         };
-        if let Some(backup) = state.recent.iter().find(|backup| backup.record == newest.record) {
-            return Ok(backup.size);
-        }
-        // A manual backup, or one that is older than those kept in mind.
-        let record = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?;
-        Ok(record.and_then(|record| record.sizes.logical))
+        let size = match state.recent.iter().find(|backup| backup.record == newest.record) {
+            Some(backup) => backup.size,
+            // A manual backup, or one that is older than those kept in mind.
+            None => {
+                let record = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?;
+                record.and_then(|record| record.sizes.logical)
+            }
+        };
+        Ok(size.map_or(RestoreSize::Unknown, RestoreSize::Known))
     }
 
     async fn evidence(&self, cluster: Option<&ClusterName>, now: Timestamp) -> Result<Evidence, EngineError> {
@@ -210,7 +217,7 @@ fn judge(
         duration: state.iter().flat_map(|state| &state.recent).map(|backup| backup.took).max(),
     };
     let rto = policy.rto.map(|target| rto::judge(target.0, input));
-    let own = input.samples.iter().filter(|s| s.basis == RtoBasis::SamePolicy && s.succeeded);
+    let own = input.samples.iter().filter(|sample| sample.basis.is_of_policy() && sample.succeeded);
     Assessed {
         rpo: state.as_ref().and_then(|state| rpo_verdict(&policy, state, input.now, &mend)),
         restore: rto.map_or_else(|| rto::estimate(input), |verdict| verdict.estimate),
@@ -226,8 +233,28 @@ fn running_since(job: &BackupJob) -> Option<Timestamp> {
     job.open_attempt().map(|attempt| attempt.started_at)
 }
 
+/// The rung of a restore: of all that the record has into the cluster that it came from, into
+/// another, or of a part. A failure stands against the policy whatever it was to bring back.
+fn restore_basis(
+    record: &RecordRef,
+    target: &ClusterName,
+    namespaces: &[NamespaceName],
+    options: &RestoreOptions,
+    succeeded: bool,
+) -> RtoBasis {
+    let whole = options.paths.is_empty()
+        && options.restore_volumes
+        && (namespaces.is_empty() || record.namespaces.iter().all(|name| namespaces.contains(name)));
+    match (whole || !succeeded, *target == record.cluster) {
+        (true, true) => RtoBasis::SamePolicy,
+        (true, false) => RtoBasis::SamePolicyElsewhere,
+        (false, _) => RtoBasis::SameLocation,
+    }
+}
+
 /// What a restore that is over tells: one that was cancelled tells nothing, and neither does one
-/// that brought back a part, or that found everything in place and wrote nothing.
+/// that fell short, or that found everything in place and wrote nothing. One that found some of it
+/// in place brought back a part.
 fn restore_sample(execution: &RecoveryExecution) -> Option<RtoSample> {
     let succeeded = match execution.status {
         ExecutionStatus::Completed => true,
@@ -236,12 +263,18 @@ fn restore_sample(execution: &RecoveryExecution) -> Option<RtoSample> {
             return None;
         }
     };
-    let bytes = execution.result.as_ref().map(|result| result.bytes);
+    let result = execution.result.as_ref();
+    let bytes = result.map(|result| result.bytes);
     if succeeded && bytes == Some(Bytes(0)) {
         return None;
     }
+    let RecoveryExecution { record, target_cluster, namespaces, options, .. } = execution;
+    let found_some = succeeded && result.is_some_and(|result| result.unchanged > 0);
     Some(RtoSample {
-        basis: RtoBasis::SameLocation,
+        basis: match restore_basis(record, target_cluster, namespaces, options, succeeded) {
+            _ if found_some => RtoBasis::SameLocation,
+            basis => basis,
+        },
         at: execution.completed_at?,
         duration: execution.duration()?,
         bytes,
@@ -261,8 +294,9 @@ fn drill_sample(test: &DrTest) -> Option<RtoSample> {
     if succeeded && restore.is_none_or(|restore| restore.bytes == Bytes(0)) {
         return None;
     }
+    let DrRun { record, namespaces, options, .. } = test.run.as_ref()?;
     Some(RtoSample {
-        basis: RtoBasis::SameLocation,
+        basis: restore_basis(record, &test.target_cluster, namespaces, options, succeeded),
         at: test.completed_at?,
         duration: test.recovery_time_actual().unwrap_or_default(),
         bytes: restore.map(|restore| restore.bytes),

@@ -257,7 +257,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{model::Timestamp, rules::exposure::Exposure};
+    use crate::{
+        model::Timestamp,
+        rules::{exposure::Exposure, rto::RestoreSize},
+    };
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -270,7 +273,8 @@ mod tests {
             next_violation_at: None,
             violated_since: Some(Timestamp::UNIX_EPOCH),
         };
-        let rto = RtoVerdict { status: rto, target: HOUR, estimate: None, failed_at: None };
+        let size = RestoreSize::Unknown;
+        let rto = RtoVerdict { status: rto, target: HOUR, estimate: None, failed_at: None, size };
         PolicyHealth {
             name: "nightly",
             enabled: true,
