@@ -21,5 +21,6 @@ pub use lint::{LintCode, LintFinding, PolicyFigures, lint};
 pub use schedule::{CompiledSchedule, last_until, next_after, schedule_human};
 pub use slots::{
     Activity, MAX_RANGES, PUNCTUAL, Settlement, SlotRange, Standing, close, settle, settle_and_close,
+    until_now,
 };
 pub use timetable::{Timetable, Upcoming};

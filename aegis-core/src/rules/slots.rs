@@ -146,6 +146,9 @@ pub fn settle(table: &Timetable, standing: Standing) -> Settlement {
     }
     let mut settlement = ledger.finish(standing);
     if cut_short {
+        // Also past windows that hold no slot, so that the next call goes on after them.
+        let through = spans.last().map_or(standing.watermark, |span| span.through);
+        settlement.watermark = settlement.watermark.max(through);
         settlement.next_at = Some(standing.now);
     }
     settlement
@@ -166,10 +169,37 @@ pub fn close(table: &Timetable, watermark: Timestamp, now: Timestamp, reason: Sk
 /// then [`close`] for `reason`. The watermark is `standing.now`, from which the new schedule counts.
 #[must_use]
 pub fn settle_and_close(table: &Timetable, standing: Standing, reason: SkipReason) -> Settlement {
-    let settled = settle(table, standing);
+    let settled = settle_all(table, standing);
     let closed = close(table, settled.watermark, standing.now, reason);
     let ranges = [settled.ranges, closed.ranges].concat();
     Settlement { run: settled.run, ranges, ..closed }
+}
+
+/// [`settle`], again and again if it stops short.
+fn settle_all(table: &Timetable, standing: Standing) -> Settlement {
+    let mut settled = settle(table, standing);
+    loop {
+        let more = settle(table, Standing { watermark: settled.watermark, ..standing });
+        if more.watermark == settled.watermark {
+            return settled;
+        }
+        let ranges = [settled.ranges, more.ranges].concat();
+        settled = Settlement { run: settled.run.or(more.run), ranges, ..more };
+    }
+}
+
+/// What is left of a ledger entry when the slots after `now` are taken back, which were settled while
+/// the clock was ahead; `None` if nothing is.
+#[must_use]
+pub fn until_now(table: &Timetable, slot: &Slot, now: Timestamp) -> Option<Slot> {
+    if slot.nominal_at > now {
+        return None;
+    }
+    let Some(last) = slot.through.filter(|last| *last > now) else { return Some(slot.clone()) };
+    let last = table.schedule.last_until(now).map_or(slot.nominal_at, |until| until.min(last));
+    let through = (last > slot.nominal_at).then_some(last);
+    let count = through.map_or(1, |last| table.schedule.count(just_before(slot.nominal_at), last));
+    Some(Slot { through, count, ..slot.clone() })
 }
 
 /// What becomes of the latest slot, and so of those before it.

@@ -384,3 +384,43 @@ fn the_ledger_has_an_entry_for_every_range_and_for_the_run() {
     assert_eq!((run.nominal_at, run.through, run.count), (at("2026-01-01T04:00:00Z"), None, 1));
     assert_eq!(run.outcome, SlotOutcome::Ran { job });
 }
+
+#[test]
+fn an_edit_after_a_gap_too_long_for_one_call_still_runs_what_was_due() {
+    let options = ScheduleOptions { blackout: nightly((22, 0), (6, 0)), ..Default::default() };
+    let standing = idle("2026-01-01T00:30:00Z", "2028-01-01T12:10:00Z");
+    assert!(settle(&hourly(&options), standing).run.is_none(), "one call does not do");
+    let closed = settle_and_close(&hourly(&options), standing, SkipReason::Superseded);
+    assert_eq!(closed.run, Some(at("2028-01-01T12:00:00Z")));
+    assert!(closed.ranges.iter().all(|range| range.outcome != skipped(SkipReason::Superseded)));
+    let counted: u64 = closed.ranges.iter().map(|range| range.count).sum();
+    assert_eq!(counted, 730 * 24 + 11);
+}
+
+#[test]
+fn a_long_row_of_quiet_windows_without_a_slot_is_passed_over() {
+    let options = ScheduleOptions { blackout: nightly((22, 0), (6, 0)), ..Default::default() };
+    let yearly = table(&cron("0 12 1 1 *"), &options);
+    let standing = idle("2026-01-01T12:00:00Z", "2027-01-01T12:00:05Z");
+    let first = settle(&yearly, standing);
+    assert_eq!((first.run, first.next_at), (None, Some(standing.now)));
+    let rest = settle(&yearly, Standing { watermark: first.watermark, ..standing });
+    assert_eq!(rest.run, Some(at("2027-01-01T12:00:00Z")));
+}
+
+#[test]
+fn what_was_settled_ahead_of_the_clock_is_taken_back_to_the_present() {
+    let table = hourly(&ScheduleOptions::default());
+    let entry = SlotRange {
+        first: at("2026-01-01T01:00:00Z"),
+        last: at("2026-01-01T10:00:00Z"),
+        count: 10,
+        outcome: MISSED,
+    };
+    let entry = entry.slot(policy(7), TenantId::new("default").unwrap(), at("2026-01-01T10:00:00Z"));
+    let left = |now: &str| until_now(&table, &entry, at(now)).map(|slot| (slot.through, slot.count));
+    assert_eq!(left("2026-01-01T00:30:00Z"), None);
+    assert_eq!(left("2026-01-01T01:30:00Z"), Some((None, 1)));
+    assert_eq!(left("2026-01-01T04:00:00Z"), Some((Some(at("2026-01-01T04:00:00Z")), 4)));
+    assert_eq!(left("2026-01-01T10:00:00Z"), Some((entry.through, 10)));
+}
