@@ -97,21 +97,30 @@ pub struct Attainment {
 /// Sweeps over the window.
 #[must_use]
 pub fn attainment(input: &AttainmentInput<'_>) -> Attainment {
+    let mut tally = Tally::default();
+    walk_terms(input, |step, term| tally.add(step, term));
+    tally.close();
+    tally.total
+}
+
+/// Walks through the time that counts at all, with whether it is suspended.
+pub(super) fn walk(input: &AttainmentInput<'_>, mut visit: impl FnMut(Step, bool)) {
+    walk_terms(input, |step, term| visit(step, term.suspended));
+}
+
+fn walk_terms(input: &AttainmentInput<'_>, mut visit: impl FnMut(Step, Term)) {
     let until = input.window.until.min(input.now);
     let mut terms = Terms::new(input, until);
-    let mut tally = Tally::default();
-    let Some(start) = terms.start() else { return tally.total };
+    let Some(start) = terms.start() else { return };
     for step in Staircase::new(input.points, start, until) {
         let mut at = step.start;
         while at < step.end {
             let (end, term) = terms.at(at);
             let end = end.min(step.end);
-            tally.add(Step { start: at, end, ..step }, term);
+            visit(Step { start: at, end, ..step }, term);
             at = end;
         }
     }
-    tally.close();
-    tally.total
 }
 
 /// What holds for a stretch of time.

@@ -11,6 +11,7 @@
 mod attainment;
 mod issue;
 mod points;
+mod spread;
 mod staircase;
 mod state;
 #[cfg(test)]
@@ -22,4 +23,5 @@ pub use points::{
     Book, CountingPoint, Exposure, ExposurePoint, exposure_at, exposure_by_location, recovery_point,
     resolve_chains,
 };
+pub use spread::{ErrorBudget, ExposureSpread, Objective, exposure_spread};
 pub use state::{Mend, NewestPoint, RpoState, RpoStatus, RpoVerdict, StateChange};

@@ -64,6 +64,30 @@ fn newest(points: &[ExposurePoint], now: Timestamp, book: Book) -> Option<Timest
     points.iter().filter(|p| usable(points, p, now, book)).map(|p| p.at.min(p.available_at)).max()
 }
 
+/// Of every counted second's exposure in its middle, the one that so many per cent of the seconds do not
+/// exceed; `None` is unbounded.
+fn sampled_spread(
+    input: &AttainmentInput<'_>,
+    points: &[ExposurePoint],
+    book: Book,
+    percent: usize,
+) -> Option<Duration> {
+    let second = Duration::from_secs(1);
+    let (mut seconds, mut now) = (Vec::new(), input.window.from);
+    let effective = input.targets.first()?.from;
+    while now < input.window.until.min(input.now) {
+        let suspended = input.suspensions.iter().any(|gap| gap.from <= now && now < gap.until);
+        if effective <= now && !suspended {
+            let exposure = newest(points, now, book).map(|newest| now.since(newest) + second / 2);
+            seconds.push(exposure.unwrap_or(Duration::MAX));
+        }
+        now = now.saturating_add(second);
+    }
+    seconds.sort_unstable();
+    let rank = (seconds.len() * percent).div_ceil(100);
+    seconds.get(rank.checked_sub(1)?).copied().filter(|exposure| *exposure < Duration::MAX)
+}
+
 /// Attainment by asking each second in the middle: every instant of the inputs is a whole second.
 fn sampled(input: &AttainmentInput<'_>, points: &[ExposurePoint], book: Book) -> Attainment {
     let mut result = Attainment::default();
@@ -134,6 +158,13 @@ proptest! {
             suspensions: &suspensions,
         };
         prop_assert_eq!(attainment(&input), sampled(&input, &points, book));
+        let spread = exposure_spread(&input);
+        for (exact, percent) in [(spread.p50, 50), (spread.p95, 95)] {
+            let sampled = sampled_spread(&input, &points, book, percent);
+            prop_assert_eq!(exact.is_some(), sampled.is_some());
+            let apart = exact.zip(sampled).map(|(exact, sampled)| exact.abs_diff(sampled));
+            prop_assert!(apart.is_none_or(|apart| apart <= Duration::from_millis(500)), "{:?}", apart);
+        }
     }
 
     #[test]
