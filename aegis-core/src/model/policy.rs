@@ -114,6 +114,10 @@ pub struct PolicyState {
     pub next_dr_test_at: Option<Timestamp>,
     /// Its newest scheduled DR test.
     pub last_dr_test: Option<DrTestId>,
+    /// The next instant at which the verdict on its RPO changes by time alone, the first of the new
+    /// verdict; `None` if only something that happens can change it.
+    #[serde(default)]
+    pub verdict_changes_at: Option<Timestamp>,
     /// When the engine must look at it next, for whatever reason; `None` for never.
     pub due_at: Option<Timestamp>,
     /// When a slot last became a job.
@@ -239,6 +243,7 @@ impl PolicyState {
             dr_test_watermark: policy.effective_at,
             next_dr_test_at: None,
             last_dr_test: None,
+            verdict_changes_at: None,
             due_at: Some(policy.effective_at),
             last_run_at: None,
             last_job: None,

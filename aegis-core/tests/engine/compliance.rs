@@ -5,15 +5,18 @@ use std::time::Duration;
 use aegis_core::{
     engine::{Aegis, ComplianceStatus, PolicyChange, PolicyCompliance},
     model::{
-        BackupKind, JobStatus, NamespaceSelection, PolicyId, RecordId, RetentionRules, Rpo, SkipReason,
-        SlotOutcome, Timestamp, VerificationLevel,
+        BackupKind, EventKind, JobStatus, NamespaceSelection, PolicyId, Position, RecordId, RetentionRules,
+        Rpo, SkipReason, SlotOutcome, Timestamp, VerificationLevel,
     },
-    rules::{LintCode, exposure::RpoStatus},
+    rules::{
+        LintCode,
+        exposure::{Exposure, RpoStatus},
+    },
     seams::{BackupDriver, ErrorClass, Feature, JobQuery, RecordQuery, Scope, WorkKind},
     testing::Script,
 };
 
-use crate::world::{START, World, every, local, name, namespace, new_job, new_policy, tenant};
+use crate::world::{START, World, every, local, location, name, namespace, new_job, new_policy, tenant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -326,4 +329,51 @@ async fn a_manual_backup_of_less_does_not_count() {
     let job = tenant(&aegis).create_job(new_job("app alone")).await.unwrap();
     world.end(&aegis, job.job.id).await;
     assert_eq!(only(&aegis).await.rpo_status(), RpoStatus::Unknown);
+}
+
+#[tokio::test]
+async fn a_violation_by_time_alone_is_noted_and_told_once_and_ends_with_the_next_backup() {
+    let world = World::new();
+    let aegis = world.engine();
+    world.backup(&aegis).await;
+    let mut new = new_policy("daily", 24 * 3600);
+    new.rpo = Some(Rpo(90 * MINUTE));
+    let id = tenant(&aegis).create_policy(new).await.unwrap().policy.id;
+    let state = async || tenant(&aegis).policy(id).await.unwrap().state.unwrap();
+    let last = state().await.newest_usable.unwrap().recovery_point_at.saturating_add(90 * MINUTE);
+    let first_missed = Timestamp::from_micros(last.as_micros() + 1);
+    assert_eq!((state().await.verdict_changes_at, state().await.violated_since), (Some(first_missed), None));
+    world.run(&aegis, 4 * HOUR).await;
+    assert_eq!((state().await.verdict_changes_at, state().await.violated_since), (None, Some(last)));
+    let told = async || {
+        let events = tenant(&aegis).events(Position::START, 1000).await.unwrap();
+        let of_state = events.into_iter().filter(|sealed| sealed.event.kind == EventKind::PolicyStateChanged);
+        let reasons =
+            of_state.filter_map(|sealed| Some((sealed.event.at, sealed.event.facts.reason.clone()?)));
+        reasons.collect::<Vec<_>>()
+    };
+    let [(at, reason)] = &told().await[..] else { panic!("told {:?}", told().await) };
+    assert!(*at > last && at.since(last) < MINUTE, "{at}");
+    assert!(reason.starts_with("RPO target of 1.5 hours is not being met"), "{reason}");
+    world.backup(&aegis).await;
+    assert!(state().await.violated_since.is_none() && state().await.verdict_changes_at.is_some());
+    assert_eq!(told().await.len(), 1);
+}
+
+#[tokio::test]
+async fn each_location_says_what_it_could_give_back_by_itself_and_how_late_a_backup_may_start() {
+    let world = World::new();
+    let aegis = world.engine();
+    let id = hourly(&aegis).await;
+    let me = tenant(&aegis);
+    let ask = async || me.attainment(id, START, at(4 * HOUR)).await.unwrap();
+    assert!(ask().await.by_location.is_empty(), "nothing is anywhere yet");
+    world.run(&aegis, HOUR + 20 * MINUTE).await;
+    let policy = only(&aegis).await;
+    let answer = ask().await;
+    let exposure = answer.by_location.get(&location()).and_then(Exposure::duration);
+    assert_eq!((answer.by_location.len(), exposure), (1, policy.rpo.unwrap().actual()));
+    let took = me.policy(id).await.unwrap().state.unwrap().recent[0].took;
+    let latest = policy.next_violation_at().unwrap().saturating_sub(took);
+    assert_eq!(policy.latest_safe_start, Some(latest));
 }

@@ -130,3 +130,21 @@ async fn a_location_below_the_configured_one_is_rebuilt_from_its_own_manifests()
     let rebuilt = tenant(&aegis).rebuild(&local(), &below).await.unwrap();
     assert_eq!((rebuilt.records, rebuilt.without_manifest.len()), (1, 0));
 }
+
+#[tokio::test]
+async fn the_records_of_a_rebuilt_policy_are_judged_again_once_retention_is_resumed() {
+    let world = World::new();
+    let aegis = world.engine();
+    let policy = tenant(&aegis).create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, Duration::from_secs(2 * 3600 + 300)).await;
+    let world = without_catalogue(&world);
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    me.rebuild(&local(), &location()).await.unwrap();
+    let judged = async || me.policy(policy).await.unwrap().state.unwrap().last_sweep_at;
+    world.run(&aegis, Duration::from_secs(2 * 3600)).await;
+    assert_eq!(judged().await, None, "retention is frozen");
+    me.resume_retention().await.unwrap();
+    world.run(&aegis, Duration::from_secs(2 * 3600)).await;
+    assert!(judged().await.is_some());
+}

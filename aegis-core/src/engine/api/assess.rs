@@ -6,7 +6,7 @@ use super::Tenant;
 use crate::{
     engine::{
         EngineError,
-        decide::{covers, rpo_verdict},
+        decide::{covers, planned, rpo_verdict},
     },
     model::{
         BackupJob, BackupRecord, Bytes, CheckStatus, ClusterName, DrRun, DrTest, ExecutionStatus, JobStatus,
@@ -14,7 +14,7 @@ use crate::{
         StorageUri, Timestamp, Versioned,
     },
     rules::{
-        exposure::{Mend, RpoVerdict},
+        exposure::RpoVerdict,
         rto::{self, RestoreSize, RtoBasis, RtoInput, RtoSample, RtoVerdict, STALE_AFTER},
     },
     seams::{
@@ -211,11 +211,7 @@ fn judge(
     running_since: Option<Timestamp>,
     input: &RtoInput<'_>,
 ) -> Assessed {
-    let mend = Mend {
-        next_slot: state.as_ref().and_then(|state| state.next_run_at),
-        running_since,
-        duration: state.iter().flat_map(|state| &state.recent).map(|backup| backup.took).max(),
-    };
+    let mend = state.as_deref().map(|state| planned(state, running_since)).unwrap_or_default();
     let rto = policy.rto.map(|target| rto::judge(target.0, input));
     let own = input.samples.iter().filter(|sample| sample.basis.is_of_policy() && sample.succeeded);
     Assessed {

@@ -1,6 +1,6 @@
 //! Compliance: how every policy stands against its objectives now, and how it stood over a time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Tenant,
@@ -9,13 +9,13 @@ use super::{
 use crate::{
     engine::{
         EngineError,
-        decide::{PointBook, suspensions},
+        decide::{PointBook, is_ahead, planned, run_facts, suspensions},
     },
-    model::{ClusterName, DisplayName, Policy, PolicyId, PolicyState, Rpo, Rto, Timestamp},
+    model::{ClusterName, DisplayName, Policy, PolicyId, PolicyState, Rpo, Rto, StorageUri, Timestamp},
     rules::{
         exposure::{
-            self, Attainment, AttainmentInput, Book, RpoStatus, RpoVerdict, RunFacts, TargetFrom,
-            hours_rounded_up, rpo_issue,
+            self, Attainment, AttainmentInput, Book, ErrorBudget, Exposure, ExposureSpread, Objective,
+            RpoStatus, RpoVerdict, TargetFrom, hours_rounded_up, rpo_issue,
         },
         health::Tally,
         rto::{RtoStatus, RtoVerdict},
@@ -72,6 +72,9 @@ pub struct PolicyCompliance {
     pub rpo: Option<RpoVerdict>,
     /// The verdict on its RTO; `None` without one.
     pub rto: Option<RtoVerdict>,
+    /// The latest start of a backup that takes as long as the longest of the newest and still keeps
+    /// the RPO; `None` if none can, or none is set.
+    pub latest_safe_start: Option<Timestamp>,
     /// When the newest backup that counts for it ended; its data is older: see
     /// [`recovery_point_at`](Self::recovery_point_at).
     pub last_successful_backup: Option<Timestamp>,
@@ -137,7 +140,7 @@ impl PolicyCompliance {
 }
 
 /// How a policy kept its RPO over a time, by both books.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PolicyAttainment {
     /// The policy.
     pub policy: PolicyId,
@@ -145,10 +148,17 @@ pub struct PolicyAttainment {
     pub window: exposure::Window,
     /// The present: what lies after it is not judged.
     pub assessed_at: Timestamp,
+    /// What would be lost at that instant if only this location were left; one that could not give
+    /// anything back is not named.
+    pub by_location: BTreeMap<StorageUri, Exposure>,
     /// As was known then: a point counts until it was found bad.
     pub as_known: Attainment,
     /// As is known now: a point that was found bad never counted.
     pub restated: Attainment,
+    /// How exposure was spread over the counted time, as was known then.
+    pub spread: ExposureSpread,
+    /// For how long the RPO might be missed at [`Objective::DEFAULT`], and was, as was known then.
+    pub budget: ErrorBudget,
 }
 
 impl Tenant {
@@ -165,7 +175,7 @@ impl Tenant {
         let mut answers = Vec::with_capacity(policies.len());
         for assessed in policies {
             let runs = runs.get(&assessed.policy.id).copied().unwrap_or_default();
-            answers.push(policy_compliance(&assessed, &runs));
+            answers.push(policy_compliance(&assessed, &runs, now));
         }
         let total = answers.iter().filter(|policy| policy.enabled).count();
         let compliant = answers.iter().filter(|policy| policy.enabled && policy.is_compliant).count();
@@ -184,7 +194,9 @@ impl Tenant {
     }
 
     /// The exact share of the time from `from` to `to` in which a policy kept its RPO, with its worst
-    /// exposure, its unprotected time and its violations: as was known then, and as is known now.
+    /// exposure, its unprotected time and its violations: as was known then, and as is known now;
+    /// how exposure was spread, and what is left of the time in which it might have been missed; and
+    /// what each location by itself could give back now.
     ///
     /// Counted from the policy's making. Time in which it was disabled or had no RPO counts in the
     /// raw shares alone; each target holds from when it was set.
@@ -207,19 +219,26 @@ impl Tenant {
         let window = exposure::Window { from, until: to };
         let over = |book| {
             let records = records.iter().map(|record| &**record);
-            attained(&policy, state.as_deref(), &PointBook::new(records, book), window, now)
+            over_window(&policy, state.as_deref(), &PointBook::new(records, book), window, now, |input| {
+                (exposure::attainment(input), exposure::exposure_spread(input))
+            })
         };
+        let present = PointBook::new(records.iter().map(|record| &**record), Book::AsKnown);
+        let ((as_known, spread), (restated, _)) = (over(Book::AsKnown), over(Book::Restated));
         Ok(PolicyAttainment {
             policy: policy.id,
             window,
             assessed_at: now,
-            as_known: over(Book::AsKnown),
-            restated: over(Book::Restated),
+            by_location: present.by_location(&policy, now),
+            as_known,
+            restated,
+            spread,
+            budget: Objective::DEFAULT.budget(&as_known.share),
         })
     }
 }
 
-fn policy_compliance(assessed: &Assessed, runs: &Tally) -> PolicyCompliance {
+fn policy_compliance(assessed: &Assessed, runs: &Tally, now: Timestamp) -> PolicyCompliance {
     let (policy, state) = (&assessed.policy, assessed.state.as_deref());
     PolicyCompliance {
         policy: policy.id,
@@ -231,30 +250,37 @@ fn policy_compliance(assessed: &Assessed, runs: &Tally) -> PolicyCompliance {
         is_compliant: assessed.is_compliant(),
         rpo: assessed.rpo,
         rto: assessed.rto,
+        latest_safe_start: assessed.rpo.zip(state).and_then(|(rpo, state)| {
+            rpo.latest_safe_start(planned(state, None).duration.unwrap_or_default())
+        }),
         last_successful_backup: state.and_then(|state| state.last_success_at),
         recovery_point_at: state.and_then(|state| state.newest_usable).map(|point| point.recovery_point_at),
         backup_count_30d: runs.completed,
         failed_backups_30d: runs.failed,
-        issue: issue(assessed),
+        issue: issue(assessed, now),
     }
 }
 
 /// Everything that is wrong with a policy, in sentences.
-fn issue(assessed: &Assessed) -> Option<String> {
+fn issue(assessed: &Assessed, now: Timestamp) -> Option<String> {
     let (policy, state) = (&assessed.policy, assessed.state.as_deref());
     if policy.rpo.is_none() && policy.rto.is_none() {
         return Some("No RPO and no RTO is set, so there is nothing to keep. Set one.".to_owned());
     }
-    let runs = RunFacts {
-        failed_in_a_row: state.map_or(0, |state| state.failures_in_a_row),
-        last_failure: state.and_then(|state| state.last_failure.as_deref()),
-        running_since: assessed.running_since,
-        next_slot: state.and_then(|state| state.next_run_at),
-    };
+    let runs = state.map(|state| run_facts(state, assessed.running_since)).unwrap_or_default();
     let rpo = assessed.rpo.as_ref().and_then(|rpo| rpo_issue(rpo, &runs));
     let rto = assessed.rto.as_ref().and_then(RtoVerdict::issue);
-    let issues: Vec<String> = rpo.into_iter().chain(rto).collect();
+    let standstill = state.filter(|state| policy.enabled && is_ahead(state, now)).map(standstill);
+    let issues: Vec<String> = standstill.into_iter().chain(rpo).chain(rto).collect();
     (!issues.is_empty()).then(|| issues.join(" "))
+}
+
+fn standstill(state: &PolicyState) -> String {
+    format!(
+        "No backup starts by schedule before {}: the clock was ahead once, and the slots up to then are \
+         settled. Check the clock, then save the policy again to resume from now.",
+        state.watermark
+    )
 }
 
 /// A policy's attainment over a window, from the records of its cluster.
@@ -265,13 +291,25 @@ pub(super) fn attained(
     window: exposure::Window,
     now: Timestamp,
 ) -> Attainment {
+    over_window(policy, state, book, window, now, exposure::attainment)
+}
+
+/// What `rule` makes of a policy's history over a window.
+fn over_window<T>(
+    policy: &Policy,
+    state: Option<&PolicyState>,
+    book: &PointBook<'_>,
+    window: exposure::Window,
+    now: Timestamp,
+    rule: impl FnOnce(&AttainmentInput<'_>) -> T,
+) -> T {
     let terms = state.map_or_else(Vec::new, |state| state.terms.clone());
     let points = book.of(policy, &terms);
     // A term without a target is suspended; which target stands there does not matter.
     let target = |rpo: Option<Rpo>| rpo.map_or(Duration::MAX, |rpo| rpo.0);
     let targets: Vec<_> =
         terms.iter().map(|term| TargetFrom { from: term.from, target: target(term.rpo) }).collect();
-    exposure::attainment(&AttainmentInput {
+    rule(&AttainmentInput {
         points: &points,
         window,
         now,

@@ -214,7 +214,9 @@ impl Tenant {
         };
         let facts = policy_facts(&policy);
         changeset.insert(name, EventKind::ReservationMade, EventFacts::default());
-        changeset.insert(with_due(PolicyState::new(&policy)), EventKind::PolicyStateChanged, facts.clone());
+        // Its records are judged from now and then on, as soon as retention is resumed.
+        let state = PolicyState { next_sweep_at: Some(now), ..PolicyState::new(&policy) };
+        changeset.insert(with_due(state, now), EventKind::PolicyStateChanged, facts.clone());
         changeset.insert(policy, EventKind::PolicyCreated, facts);
     }
 }

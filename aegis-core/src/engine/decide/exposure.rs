@@ -1,15 +1,15 @@
 //! Which records count for a policy, and since when: records as the rules of exposure see them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     model::{
-        BackupRecord, NamespaceSelection, Policy, PolicyState, PolicyTerm, RecordId, Timestamp, UsablePoint,
-        VerificationLevel,
+        BackupRecord, NamespaceSelection, Policy, PolicyState, PolicyTerm, RecordId, StorageUri, Timestamp,
+        UsablePoint, VerificationLevel,
     },
     rules::exposure::{
-        Book, CountingPoint, ExposurePoint, Mend, NewestPoint, RpoState, RpoVerdict, StateChange, Window,
-        resolve_chains,
+        Book, CountingPoint, Exposure, ExposurePoint, Mend, NewestPoint, RpoState, RpoVerdict, StateChange,
+        Window, exposure_by_location, resolve_chains,
     },
 };
 
@@ -89,10 +89,43 @@ impl<'a> PointBook<'a> {
 
     /// The newest point that counts for `policy` at `now`, as it is now.
     pub(crate) fn newest(&self, policy: &Policy, now: Timestamp) -> Option<NewestPoint> {
-        let terms = [PolicyTerm::of(policy, Timestamp::MIN)];
-        let points = self.of(policy, &terms);
+        let points = self.of_now(policy);
         let counting = points.iter().filter(|point| point.from <= now && now < point.until);
         counting.max_by_key(|point| (point.at, point.id)).map(NewestPoint::from)
+    }
+
+    /// What would be lost for `policy` at `now`, by location, if only that one were left.
+    pub(crate) fn by_location(&self, policy: &Policy, now: Timestamp) -> BTreeMap<StorageUri, Exposure> {
+        let points = self.of_now(policy);
+        let copies = points.iter().flat_map(|point| {
+            let copies = self.records.get(&point.id).map_or(&[][..], |record| &record.copies);
+            copies.iter().filter_map(|copy| {
+                let from = self.whole_since(point.id, &copy.location, now)?.max(point.from);
+                Some((copy.location.clone(), CountingPoint { from, ..*point }))
+            })
+        });
+        exposure_by_location(copies.filter(|(_, point)| point.from <= now && now < point.until), now)
+    }
+
+    /// Since when a record and all that it rests on lie in `location`; `None` if not all of it does.
+    fn whole_since(&self, id: RecordId, location: &StorageUri, now: Timestamp) -> Option<Timestamp> {
+        let (mut since, mut at) = (Timestamp::MIN, Some(id));
+        for _ in 0..=self.records.len() {
+            let Some(id) = at else { return Some(since) };
+            let record = self.records.get(&id)?;
+            let copy = record.copies.iter().find(|copy| copy.location == *location)?;
+            since = since.max(copy.available_at);
+            if copy.gone_at.is_some_and(|gone| gone <= now) {
+                return None;
+            }
+            at = record.parent;
+        }
+        None
+    }
+
+    /// What counts for `policy` by what it asks for now.
+    fn of_now(&self, policy: &Policy) -> Vec<CountingPoint> {
+        self.of(policy, &[PolicyTerm::of(policy, Timestamp::MIN)])
     }
 }
 

@@ -9,6 +9,7 @@ mod job;
 mod record;
 mod retention;
 mod schedule;
+mod verdict;
 mod verification;
 
 use crate::{
@@ -33,7 +34,8 @@ pub(crate) use exposure::{
 pub(crate) use job::{JobNext, Start, builds_on, job_facts, operation_of as job_operation};
 pub(crate) use record::{NewRecord, record_facts};
 pub(crate) use retention::{Group, decisions_of, lets_go, point_of};
-pub(crate) use schedule::{RunEnd, policy_facts, warn_if_behind, with_due};
+pub(crate) use schedule::{RunEnd, is_ahead, policy_facts, warn_if_behind, with_due};
+pub(crate) use verdict::{planned, run_facts};
 pub(crate) use verification::{VerificationStep, operation_of as verification_operation};
 
 /// How long a generated name stays reserved: it holds the second of its making, so that only a

@@ -1,12 +1,20 @@
 //! Slots that have come become jobs, or an outcome with its reason.
 
-use super::Decider;
+use super::{
+    Decider, keep_rpo, rpo_state,
+    verdict::{planned, run_facts, verdict_change},
+};
 use crate::{
     model::{
         BackupJob, CheckStatus, DisplayName, EventFacts, EventKind, JobId, JobStatus, Policy, PolicyState,
         SkipReason, Slot, SlotOutcome, Timestamp, Versioned,
     },
-    rules::{Activity, Settlement, Standing, Timetable, close, settle},
+    rules::{
+        Activity, Settlement, Standing, Timetable, close,
+        exposure::{StateChange, rpo_issue},
+        retention::FUTURE_TOLERANCE,
+        settle,
+    },
     seams::Changeset,
 };
 
@@ -36,7 +44,7 @@ impl Decider<'_> {
             next.last_run_at = Some(nominal);
             next.last_job = Some(job);
         }
-        let next = with_due(next);
+        let next = with_due(next, self.now);
         if next != *state.value || !changeset.is_empty() {
             changeset.update(state.version, next, EventKind::PolicyStateChanged, policy_facts(policy));
         }
@@ -118,10 +126,17 @@ pub(crate) fn warn_if_behind(policy: &Policy, settlement: &Settlement) {
     }
 }
 
+/// Whether slots far beyond `now` are settled, because the clock was ahead once: nothing comes of the
+/// schedule until then, unless somebody edits the policy.
+pub(crate) fn is_ahead(state: &PolicyState, now: Timestamp) -> bool {
+    state.watermark > now.saturating_add(FUTURE_TOLERANCE)
+}
+
 /// The state with the instant at which the engine must look at it next.
-pub(crate) fn with_due(mut state: PolicyState) -> PolicyState {
-    state.due_at =
-        [state.next_run_at, state.next_sweep_at, state.next_dr_test_at].into_iter().flatten().min();
+pub(crate) fn with_due(mut state: PolicyState, now: Timestamp) -> PolicyState {
+    state.verdict_changes_at = verdict_change(&state, now);
+    let reasons = [state.next_run_at, state.next_sweep_at, state.next_dr_test_at, state.verdict_changes_at];
+    state.due_at = reasons.into_iter().flatten().min();
     state
 }
 
@@ -181,7 +196,31 @@ impl Decider<'_> {
             next.last_sweep_at = Some(self.now);
         }
         next.next_sweep_at = Some(self.now.saturating_add(interval));
-        with_due(next)
+        with_due(next, self.now)
+    }
+
+    /// Notes what time alone has done to a policy's RPO, and says so. Once it is noted, it is not due
+    /// again.
+    pub(crate) fn note_rpo(
+        &self,
+        policy: &Versioned<Policy>,
+        state: &Versioned<PolicyState>,
+        running_since: Option<Timestamp>,
+    ) -> Changeset {
+        let mut changeset = self.changeset();
+        changeset.expect_unchanged(crate::model::EntityKey::Policy(policy.id), policy.version);
+        let mut next = PolicyState::clone(state);
+        let mut rpo = rpo_state(policy, &next);
+        if rpo.replace(rpo.newest().copied(), self.now) != StateChange::Unchanged {
+            keep_rpo(&mut next, &rpo);
+        }
+        let verdict = rpo.verdict(self.now, &planned(&next, running_since));
+        let issue = rpo_issue(&verdict, &run_facts(&next, running_since));
+        let reason = issue.or_else(|| Some("The RPO target is being met.".to_owned()));
+        let facts = EventFacts { reason, ..policy_facts(policy) };
+        let next = with_due(next, self.now);
+        changeset.update(state.version, next, EventKind::PolicyStateChanged, facts);
+        changeset
     }
 
     /// Notes in the policy's state how one of its jobs ended.
@@ -199,7 +238,7 @@ impl Decider<'_> {
             job: Some(end.job),
             ..EventFacts::default()
         };
-        changeset.update(state.version, with_due(next), EventKind::PolicyStateChanged, facts);
+        changeset.update(state.version, with_due(next, self.now), EventKind::PolicyStateChanged, facts);
     }
 }
 

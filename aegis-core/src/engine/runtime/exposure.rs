@@ -9,12 +9,12 @@ use crate::{
         EngineError,
         decide::{
             PointBook, count_alike, counts_by_itself, covers, keep_rpo, note_newest, policy_facts, rpo_state,
-            verified_alike,
+            verified_alike, with_due,
         },
     },
     model::{
-        BackupRecord, ClusterName, Entity, EventKind, Policy, PolicyState, Principal, RecentBackup,
-        RecordState, TenantId, Timestamp, Versioned,
+        BackupRecord, ClusterName, Entity, EntityKey, EventKind, Policy, PolicyId, PolicyState, Principal,
+        RecentBackup, RecordState, TenantId, Timestamp, Versioned,
     },
     rules::exposure::{Book, CountingPoint, NewestPoint, StateChange},
     seams::{Changeset, PolicyQuery, RecordQuery, Scope, StoreExt, Window, Write},
@@ -121,6 +121,7 @@ impl Core {
         if novelty == Novelty::New && record.policy == Some(policy.id) {
             state.note_backup(RecentBackup::of(record));
         }
+        let state = with_due(state, now);
         if state == before {
             return Ok(());
         }
@@ -155,6 +156,7 @@ impl Core {
                 query.policy = Some(policy.id);
                 let recent = self.store.records(&query).await?.items;
                 next.recent = recent.iter().map(|record| RecentBackup::of(record)).collect();
+                let next = with_due(next, changeset.at);
                 if next != *state.value {
                     let kind = EventKind::PolicyStateChanged;
                     changeset.update(state.version, next, kind, policy_facts(&policy));
@@ -162,6 +164,30 @@ impl Core {
                 if let Outcome::Applied = commit(self, changeset).await? {
                     break;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the newest point that counts for a policy anew, from what is in the catalogue: after an
+    /// edit, during which records came and went that were judged without it. Idempotent.
+    pub(crate) async fn renew_newest(&self, id: PolicyId, actor: &Principal) -> Result<(), EngineError> {
+        for _ in 0..RETRIES {
+            let Some(policy) = self.store.find::<Policy>(&Scope::Everyone, id).await? else { break };
+            // Read before the records: what comes after them changes it, and is not overwritten.
+            let Some(state) = self.store.find::<PolicyState>(&Scope::Everyone, id).await? else { break };
+            let mut changeset = self.decider(None).changeset_by(actor.clone());
+            changeset.expect_unchanged(EntityKey::Policy(id), policy.version);
+            let mut next = PolicyState::clone(&state);
+            let newest = self.newest_point(&policy, None, changeset.at).await?;
+            note_newest(&mut next, &policy, newest, changeset.at);
+            let next = with_due(next, changeset.at);
+            if next == *state.value {
+                break;
+            }
+            changeset.update(state.version, next, EventKind::PolicyStateChanged, policy_facts(&policy));
+            if matches!(commit(self, changeset).await?, Outcome::Applied) {
+                break;
             }
         }
         Ok(())

@@ -84,6 +84,17 @@ impl Mend {
         let next = self.next_slot.map(|slot| slot.max(now).saturating_add(duration));
         running.into_iter().chain(next).min()
     }
+
+    /// The last instant at which a newer point can still be expected by `last` without any change;
+    /// `None` if none can.
+    fn in_time_until(&self, last: Timestamp) -> Option<Timestamp> {
+        let duration = self.duration.unwrap_or_default();
+        let in_time = |begin: &Timestamp| begin.saturating_add(duration) <= last;
+        let running = self.running_since.filter(in_time).map(|_| last);
+        // A slot that is overdue is expected to begin at once, and so ever later.
+        let next = self.next_slot.filter(in_time).map(|_| last.saturating_sub(duration));
+        running.max(next)
+    }
 }
 
 /// How a policy stands against its RPO.
@@ -223,18 +234,27 @@ impl RpoState {
         self.violated_since.or_else(|| self.next_violation().filter(|last| *last < now))
     }
 
-    /// The next instant at which the verdict changes by time alone: the last compliant one, if it
-    /// is still to come. Wake up after it, and nothing else needs watching.
-    #[must_use]
-    pub fn next_change_at(&self, now: Timestamp) -> Option<Timestamp> {
+    /// The last compliant instant by time alone, if `now` is compliant.
+    fn next_violation_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.next_violation().filter(|last| self.violated_since.is_none() && *last >= now)
+    }
+
+    /// The next instant at which the verdict changes by time alone, the first of the new verdict:
+    /// when no newer point can come in time any more, or when the target is missed. That lies in the
+    /// past if it is missed and the state does not say so yet; [`replace`](Self::replace) by the
+    /// same point makes it. `None` if only a change can change the verdict.
+    #[must_use]
+    pub fn next_change_at(&self, now: Timestamp, mend: &Mend) -> Option<Timestamp> {
+        let last = self.next_violation().filter(|_| self.violated_since.is_none())?;
+        let in_time = mend.in_time_until(last).filter(|until| *until >= now);
+        Some(Timestamp::from_micros(in_time.unwrap_or(last).as_micros() + 1))
     }
 
     /// The verdict at `now`.
     #[must_use]
     pub fn verdict(&self, now: Timestamp, mend: &Mend) -> RpoVerdict {
         let violated_since = self.violated_since_at(now);
-        let next_violation_at = self.next_change_at(now);
+        let next_violation_at = self.next_violation_at(now);
         let exposure = self.newest.map_or(Exposure::Unprotected, |newest| Exposure::Since {
             id: newest.id,
             at: newest.at,

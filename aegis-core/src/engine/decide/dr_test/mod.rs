@@ -160,7 +160,8 @@ impl Decider<'_> {
         next.dr_test_watermark = settlement.map_or(next.dr_test_watermark, |settlement| settlement.watermark);
         next.last_dr_test = began.or(next.last_dr_test);
         let facts = super::policy_facts(policy);
-        changeset.update(state.version, super::with_due(next), EventKind::PolicyStateChanged, facts);
+        let next = super::with_due(next, changeset.at);
+        changeset.update(state.version, next, EventKind::PolicyStateChanged, facts);
     }
 }
 

@@ -175,8 +175,39 @@ fn next_violation_at_is_the_newest_point_plus_the_target() {
     let verdict = state.verdict(t(70), &Mend::default());
     assert_eq!((verdict.next_violation_at, verdict.violated_since), (Some(t(150)), None));
     assert_eq!(verdict.latest_safe_start(seconds(10)), Some(t(140)));
-    assert_eq!(state.next_change_at(t(70)), Some(t(150)));
-    assert_eq!(state.next_change_at(t(151)), None);
+}
+
+/// The instant after this many seconds.
+fn after(seconds: i64) -> Option<Timestamp> {
+    Some(Timestamp::from_micros(t(seconds).as_micros() + 1))
+}
+
+#[test]
+fn the_verdict_changes_by_time_alone_once_no_backup_can_come_in_time_and_once_the_target_is_missed() {
+    let mut state = state_with(&[(1, 50, 60)], 100);
+    let slot = |at| Mend { next_slot: Some(t(at)), duration: Some(seconds(10)), ..Mend::default() };
+    let running = Mend { running_since: Some(t(130)), duration: Some(seconds(10)), ..Mend::default() };
+    for (now, mend) in [
+        (70, slot(120)),
+        (130, slot(120)),
+        (140, slot(120)),
+        (141, slot(120)),
+        (70, slot(145)),
+        (131, running),
+    ] {
+        let next = state.next_change_at(t(now), &mend).unwrap();
+        let before = Timestamp::from_micros(next.as_micros() - 1);
+        let now = state.verdict(t(now), &mend).status;
+        assert_eq!(state.verdict(before, &mend).status, now);
+        assert_ne!(state.verdict(next, &mend).status, now);
+    }
+    assert_eq!(state.next_change_at(t(70), &slot(120)), after(140), "a slot that is overdue");
+    assert_eq!(state.next_change_at(t(70), &slot(145)), after(150), "at risk already");
+    assert_eq!(state.next_change_at(t(131), &running), after(150));
+    assert_eq!(state.next_change_at(t(151), &slot(120)), after(150), "missed, and not noted yet");
+    let newest = state.newest().copied();
+    assert_eq!(state.replace(newest, t(151)), StateChange::Changed);
+    assert_eq!(state.next_change_at(t(151), &slot(120)), None);
 }
 
 #[test]

@@ -396,6 +396,7 @@ pub(super) fn policy_state(n: u32) -> PolicyState {
         dr_test_watermark: at(n),
         next_dr_test_at: Some(at(n + 3)),
         last_dr_test: Some(id(n)),
+        verdict_changes_at: Some(at(n + 4)),
         due_at: Some(at(n)),
         last_run_at: Some(at(n)),
         last_job: Some(id(n)),
