@@ -84,6 +84,8 @@ pub enum SkipReason {
     Disabled,
     /// The schedule was changed between its nominal time and its start.
     Superseded,
+    /// The policy was deleted.
+    Deleted,
 }
 
 impl SkipReason {
@@ -95,6 +97,7 @@ impl SkipReason {
             Self::Blackout => "blackout",
             Self::Disabled => "disabled",
             Self::Superseded => "superseded",
+            Self::Deleted => "deleted",
         }
     }
 }
@@ -143,9 +146,13 @@ mod tests {
 
     #[test]
     fn reasons_are_written_as_their_labels() {
-        for reason in
-            [SkipReason::Overlap, SkipReason::Blackout, SkipReason::Disabled, SkipReason::Superseded]
-        {
+        for reason in [
+            SkipReason::Overlap,
+            SkipReason::Blackout,
+            SkipReason::Disabled,
+            SkipReason::Superseded,
+            SkipReason::Deleted,
+        ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.label());
         }
         assert_eq!(serde_json::to_value(MissReason::Down).unwrap(), MissReason::Down.label());

@@ -1,18 +1,20 @@
 //! Policies and their slots.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
     engine::{EngineError, PolicyChange},
     model::{
-        CronExpression, JobStatus, Schedule, SkipReason, Slot, SlotOutcome, Timestamp, Versioned, ZoneName,
-        zone_data_version,
+        CronExpression, JobStatus, Rpo, Schedule, SkipReason, Slot, SlotOutcome, Timestamp, Versioned,
+        ZoneName, zone_data_version,
     },
-    seams::{ErrorClass, JobQuery, RecordQuery, Scope, WorkKind},
-    testing::Script,
+    seams::{ErrorClass, JobQuery, RecordQuery, Scope, SlotQuery, WorkKind},
+    testing::{Fault, FaultPlan, FaultPoint, FaultyStore, Script},
 };
 
 use crate::world::{World, every, name, new_policy, tenant};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn a_policy_runs_at_its_slots_and_each_slot_yields_one_job() {
@@ -215,4 +217,72 @@ async fn an_edit_that_lost_a_race_is_refused_when_it_asked_for_a_version() {
     me.update_policy(policy.id, change.clone()).await.unwrap();
     let error = me.update_policy(policy.id, change).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::VersionConflict);
+}
+
+#[tokio::test]
+async fn slots_settled_while_the_clock_was_ahead_come_again_after_an_edit_and_the_issue_says_so() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let mut new = new_policy("hourly", 3600);
+    new.rpo = Some(Rpo(HOUR * 2));
+    let id = me.create_policy(new).await.unwrap().policy.id;
+    world.run(&aegis, HOUR + HOUR / 2).await;
+    world.clock.jump_wall_forward(HOUR * 24 * 365);
+    world.run(&aegis, Duration::from_secs(300)).await;
+    world.clock.jump_wall_back(HOUR * 24 * 365);
+    world.run(&aegis, HOUR * 3).await;
+    let issue = me.compliance(None).await.unwrap().policies.remove(0).issue.unwrap();
+    assert!(issue.contains("the clock was ahead once") && issue.contains("save the policy again"), "{issue}");
+
+    me.update_policy(id, PolicyChange::default()).await.unwrap();
+    world.run(&aegis, HOUR * 3).await;
+    let slots = me.slots(id, 1_000).await.unwrap();
+    let hours = (1..=7).map(|hour| crate::world::START.saturating_add(HOUR * hour));
+    let entries = entries_of(&slots, hours);
+    let ran: Vec<bool> = entries.iter().map(|slot| matches!(slot.outcome, SlotOutcome::Ran { .. })).collect();
+    assert_eq!(ran, [true, false, false, false, true, true, true]);
+    assert_eq!(slots.iter().map(|slot| slot.count).sum::<u64>(), 7, "and nothing that is to come");
+    let issue = me.compliance(None).await.unwrap().policies.remove(0).issue;
+    assert!(issue.is_none_or(|issue| !issue.contains("the clock was ahead")));
+}
+
+#[tokio::test]
+async fn slots_that_were_due_when_their_policy_was_deleted_have_an_outcome() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let id = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, HOUR + HOUR / 2).await;
+    world.clock.advance(HOUR * 3);
+    me.delete_policy(id, None).await.unwrap();
+    let mut query = SlotQuery::new(Scope::Everyone);
+    query.policy = Some(id);
+    let slots = world.store.slots(&query).await.unwrap().items;
+    let [due, ran] = &slots[..] else { panic!("{slots:?}") };
+    assert!(matches!(ran.outcome, SlotOutcome::Ran { .. }));
+    assert_eq!((due.count, due.outcome), (3, SlotOutcome::Skipped { reason: SkipReason::Deleted }));
+}
+
+#[tokio::test]
+async fn a_backup_that_ends_while_a_policy_is_made_counts_for_it_whatever_was_read_before() {
+    let mut stale = 0;
+    for read in 1..=40 {
+        let world = World::new();
+        let aegis = world.engine();
+        let plan =
+            FaultPlan::seeded(1, Arc::new(world.clock.clone())).at(FaultPoint::StoreRead, read, Fault::Stale);
+        let store = Arc::new(FaultyStore::new(Arc::clone(&world.store), plan.clone()));
+        let slow = world.builder().store(store).seed([2; 32]).holder("two").build().unwrap();
+        if tenant(&slow).create_policy(new_policy("before", 3600)).await.is_err() {
+            continue;
+        }
+        world.backup(&aegis).await;
+        // One of its reads answers what it answered before the backup.
+        let Ok(made) = tenant(&slow).create_policy(new_policy("after", 3600)).await else { continue };
+        stale += plan.happened().len();
+        let state = tenant(&aegis).policy(made.policy.id).await.unwrap().state.unwrap();
+        assert!(state.newest_usable.is_some(), "read {read} was stale");
+    }
+    assert!(stale > 0);
 }

@@ -4,16 +4,18 @@ use super::{super::Tenant, PolicyView, checking::lint_policy, plan_dr_tests, sta
 use crate::{
     engine::{
         EngineError,
-        decide::{asks_anew, note_edit, policy_facts, warn_if_behind, with_due},
+        decide::{asks_anew, is_ahead, note_edit, policy_facts, warn_if_behind, with_due},
         runtime::RETRIES,
     },
     model::{
         BackupKind, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels, NamespaceSelection,
         Policy, PolicyId, PolicyState, Reservation, RetentionRules, Rpo, Rto, Schedule, ScheduleOptions,
-        SkipReason, StorageUri, VerificationLevel, Version, Versioned,
+        SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version, Versioned,
     },
-    rules::{Activity, Settlement, Standing, close, exposure::NewestPoint, settle, settle_and_close},
-    seams::{Changeset, Conflict, StoreExt},
+    rules::{
+        Activity, Settlement, Standing, close, exposure::NewestPoint, settle, settle_and_close, until_now,
+    },
+    seams::{Changeset, Conflict, SlotQuery, StoreExt},
 };
 
 /// A change to a policy: what is `None` stays as it is.
@@ -66,12 +68,19 @@ struct Surroundings {
     activity: Activity,
     /// The newest point that counts for the policy as it will be, if it asks for something else.
     newest: Option<NewestPoint>,
+    /// Whether it does.
+    asks_anew: bool,
+    /// What was settled of slots that are still to come, while the clock was ahead.
+    ahead: Vec<Versioned<Slot>>,
 }
 
 impl Tenant {
     /// Changes a policy. Slots that came before are settled by the policy as it was, so that what was
     /// due still runs; another schedule, and switching on, take effect from now and never fire a past
     /// slot. Its exposure is judged anew by what it asks for now.
+    ///
+    /// Slots that were settled while the clock was ahead stay settled until an edit, even one that
+    /// changes nothing: then those that are still to come are due again.
     ///
     /// # Errors
     /// `NotFound`, `InvalidInput` (a schedule that could never run, too), `Unsupported`, `AlreadyExists` (the name), `VersionConflict` (it
@@ -91,19 +100,22 @@ impl Tenant {
             let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
             let longest = state.iter().flat_map(|state| &state.recent).map(|backup| backup.took).max();
             let warnings = lint_policy(&after, longest, now)?;
+            let asks_anew = asks_anew(&before, &after);
             let around = Surroundings {
+                ahead: self.settled_ahead(state.as_deref(), now).await?,
                 state,
                 old_name: self.reserved_name(&before).await?,
                 activity: self.core.activity(&before).await?,
-                newest: if asks_anew(&before, &after) {
-                    self.core.newest_point(&after, None, now).await?
-                } else {
-                    None
-                },
+                newest: if asks_anew { self.core.newest_point(&after, None, now).await? } else { None },
+                asks_anew,
             };
             let changeset = self.rewrite_policy(&before, after, &around);
             match self.commit(changeset).await? {
                 None => {
+                    if around.asks_anew {
+                        // A record that came meanwhile was judged by what the policy asked for before.
+                        self.core.renew_newest(id, &self.principal).await?;
+                    }
                     self.core.wake(&before.cluster);
                     return Ok(PolicyView { warnings, ..self.policy(id).await? });
                 }
@@ -115,6 +127,20 @@ impl Tenant {
             }
         }
         Err(EngineError::VersionConflict { what: "policy" })
+    }
+
+    /// The entries that reach beyond `now`, if the clock was ahead by more than a little.
+    async fn settled_ahead(
+        &self,
+        state: Option<&PolicyState>,
+        now: Timestamp,
+    ) -> Result<Vec<Versioned<Slot>>, EngineError> {
+        let Some(state) = state.filter(|state| is_ahead(state, now)) else { return Ok(Vec::new()) };
+        let mut query = SlotQuery::new(self.scope());
+        query.policy = Some(state.policy);
+        let mut slots = self.core.store.slots(&query).await?.items;
+        slots.retain(|slot| slot.through.unwrap_or(slot.nominal_at) > now);
+        Ok(slots)
     }
 
     fn rewrite_policy(
@@ -140,7 +166,13 @@ impl Tenant {
         }
         if let Some(state) = &around.state {
             let mut next = PolicyState::clone(state);
-            if rescheduled {
+            let resumes = is_ahead(&next, decider.now);
+            if resumes {
+                take_back(&mut changeset, before, &around.ahead, decider.now);
+                next.watermark = decider.now;
+                next.next_sweep_at = next.next_sweep_at.map(|at| at.min(decider.now));
+            }
+            if rescheduled || resumes {
                 let standing = Standing { activity: around.activity, ..standing(&next, decider.now) };
                 let closed = settle_edit(before, &after, standing);
                 if let Some(job) = decider.write_slots(&mut changeset, before, &closed) {
@@ -152,13 +184,13 @@ impl Tenant {
                 next.next_run_at = upcoming.next_at.filter(|_| after.enabled);
             }
             note_edit(&mut next, before, &after, around.newest, decider.now);
-            if before.dr_test != after.dr_test || before.enabled != after.enabled {
+            if resumes || before.dr_test != after.dr_test || before.enabled != after.enabled {
                 next = plan_dr_tests(next, &after, decider.now);
             }
             if before.retention != after.retention {
                 next.next_sweep_at = Some(decider.now);
             }
-            let next = with_due(next);
+            let next = with_due(next, decider.now);
             if next != *state.value {
                 changeset.update(state.version, next, EventKind::PolicyStateChanged, policy_facts(before));
             }
@@ -166,6 +198,21 @@ impl Tenant {
         let facts = policy_facts(&after);
         changeset.update(before.version, after, EventKind::PolicyUpdated, facts);
         changeset
+    }
+}
+
+/// Takes back what was settled of slots that are still to come: they come again.
+fn take_back(changeset: &mut Changeset, policy: &Policy, ahead: &[Versioned<Slot>], now: Timestamp) {
+    let table = table_of(policy);
+    for slot in ahead {
+        let facts = EventFacts {
+            reason: Some(format!("taken back what lies after {now}: the clock had been ahead")),
+            ..policy_facts(policy)
+        };
+        match until_now(&table, slot, now) {
+            Some(left) => changeset.update(slot.version, left, EventKind::SlotSettled, facts),
+            None => changeset.delete(slot, EventKind::SlotSettled, facts),
+        }
     }
 }
 

@@ -17,10 +17,10 @@ use crate::{
     model::{
         BackupKind, ClusterName, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels,
         NamespaceSelection, Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo,
-        Rto, Schedule, ScheduleOptions, Slot, StorageUri, Timestamp, VerificationLevel, Version, Versioned,
-        zone_data_version,
+        Rto, Schedule, ScheduleOptions, SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version,
+        Versioned, zone_data_version,
     },
-    rules::{Activity, LintFinding, Standing, Timetable, schedule_human, settle},
+    rules::{Activity, LintFinding, Standing, Timetable, close, schedule_human, settle},
     seams::{Changeset, Conflict, PolicyQuery, SlotQuery, StoreExt, Window},
 };
 use checking::lint_policy;
@@ -153,13 +153,19 @@ impl Tenant {
             state = plan_dr_tests(state, &policy, decider.now);
             let mut changeset = self.changeset(&decider);
             self.reserve_policy_name(&mut changeset, &policy);
-            changeset.insert(with_due(state), EventKind::PolicyStateChanged, policy_facts(&policy));
+            changeset.insert(
+                with_due(state, decider.now),
+                EventKind::PolicyStateChanged,
+                policy_facts(&policy),
+            );
             let facts = policy_facts(&policy);
             changeset.insert(policy.clone(), EventKind::PolicyCreated, facts);
             self.take_key(&mut changeset, EntityKey::Policy(policy.id));
             changeset
         };
         self.commit_policy(changeset, &policy.name).await?;
+        // A record that came while the policy was made did not know of it.
+        self.core.renew_newest(policy.id, &self.principal).await?;
         self.core.wake(&policy.cluster);
         Ok(PolicyView { warnings, ..self.policy(policy.id).await? })
     }
@@ -269,7 +275,8 @@ impl Tenant {
         Ok(found.filter(|name| name.owner == EntityKey::Policy(policy.id)))
     }
 
-    /// Deletes a policy. Its records, their holds and its history stay.
+    /// Deletes a policy. Its records, their holds and its history stay; slots that were due are
+    /// skipped.
     ///
     /// # Errors
     /// `NotFound`; `VersionConflict` if it is not at `if_version` any more, or was changed meanwhile
@@ -289,6 +296,9 @@ impl Tenant {
                     changeset.delete(name, EventKind::ReservationReleased, EventFacts::default());
                 }
                 if let Some(state) = state {
+                    let reason = if policy.enabled { SkipReason::Deleted } else { SkipReason::Disabled };
+                    let closed = close(&table_of(&policy), state.watermark, decider.now, reason);
+                    decider.write_slots(&mut changeset, &policy, &closed);
                     changeset.delete(&state, EventKind::PolicyStateChanged, policy_facts(&policy));
                 }
                 changeset.delete(&policy, EventKind::PolicyDeleted, policy_facts(&policy));
