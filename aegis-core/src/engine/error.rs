@@ -57,6 +57,9 @@ pub enum EngineError {
     /// Something stands in the way. Class `InvalidTransition`.
     #[error("{0}")]
     Blocked(String),
+    /// It can't be told now, and can be later. Class `Unavailable`.
+    #[error("{0}")]
+    Unavailable(String),
     /// The principal may not. Class `Forbidden`.
     #[error("{0}")]
     Forbidden(String),
@@ -115,7 +118,7 @@ impl EngineError {
             Self::Store(error) => error.class(),
             Self::Driver { source, .. } => source.class(),
             Self::Storage(error) => error.class(),
-            Self::ShuttingDown => ErrorClass::Unavailable,
+            Self::ShuttingDown | Self::Unavailable(_) => ErrorClass::Unavailable,
             Self::Internal(_) => ErrorClass::Internal,
         }
     }

@@ -139,7 +139,8 @@ pub struct RetentionRun {
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
-    /// What was decided, a line per record that changes or stays.
+    /// What was decided, a line per record that changes or stays; of a run that waits for a person's
+    /// word, what would become of them.
     pub decisions: Vec<RetentionDecision>,
     /// Why it was refused, for a person.
     pub reason: Option<String>,
@@ -161,6 +162,18 @@ impl RetentionRun {
     #[must_use]
     pub fn group(&self) -> RetentionGroup {
         RetentionGroup { cluster: self.cluster.clone(), policy: self.policy, location: self.location.clone() }
+    }
+
+    /// Whether `other` was refused as this one was, and would have let the same records go: then the
+    /// one tells nothing that the other does not.
+    #[must_use]
+    pub fn is_refused_like(&self, other: &Self) -> bool {
+        let fates = |run: &Self| -> Vec<_> {
+            run.decisions.iter().map(|decision| (decision.record, decision.kept)).collect()
+        };
+        [self, other].iter().all(|run| run.status == CheckStatus::NotRun)
+            && self.group() == other.group()
+            && fates(self) == fates(other)
     }
 
     /// The run after `step`.

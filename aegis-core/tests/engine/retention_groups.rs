@@ -5,11 +5,11 @@ use std::time::Duration;
 use aegis_core::{
     engine::{Aegis, PolicyChange},
     model::{
-        BackupKind, CheckStatus, RecordState, RetentionGroup, RetentionRules, Rpo, StorageUri,
+        BackupKind, CheckStatus, RecordState, RetentionGroup, RetentionRules, RetentionRun, Rpo, StorageUri,
         VerificationLevel,
     },
     rules::retention::Acknowledgement,
-    seams::{BackupDriver, ErrorClass, Feature, RecordQuery, Scope},
+    seams::{BackupDriver, ErrorClass, Feature, RecordQuery, RetentionRunQuery, Scope},
 };
 
 use crate::world::{World, local, location, new_job, new_policy, tenant};
@@ -63,7 +63,7 @@ async fn the_records_that_a_policy_left_behind_elsewhere_are_a_group_like_any() 
     assert_eq!((run.group(), run.status, run.decisions.len()), (old.clone(), CheckStatus::Passed, 4));
     let present = me.run_retention(policy, Acknowledgement::None).await.unwrap();
     assert_eq!((present.group(), present.decisions.len()), (new, 2));
-    me.delete_policy(policy).await.unwrap();
+    me.delete_policy(policy, None).await.unwrap();
     let after = me.preview_group(&old, None).await.unwrap();
     assert!(
         after.decisions.iter().all(|decision| decision.kept),
@@ -154,4 +154,37 @@ async fn the_newest_usable_record_of_a_cluster_is_none_that_rests_on_a_bad_one()
     me.verify_record(base.record.id, VerificationLevel::Present).await.unwrap();
     world.run(&aegis, HOUR / 12).await;
     assert!(cluster_floor().await);
+}
+
+#[tokio::test]
+async fn a_refused_run_is_recorded_once_per_change_with_what_waits_for_a_persons_word() {
+    let world = World::new();
+    let aegis = world.engine();
+    let refused = async || {
+        let runs = world.store.retention_runs(&RetentionRunQuery::new(Scope::Everyone)).await.unwrap().items;
+        let refused = runs.iter().filter(|run| run.status == CheckStatus::NotRun);
+        let would_go = |run: &RetentionRun| run.decisions.iter().filter(|decision| !decision.kept).count();
+        refused.map(|run| would_go(run)).collect::<Vec<_>>()
+    };
+    manual(&world, &aegis, 3, 2 * DAY).await;
+    world.clock.advance(8 * DAY);
+    world.run(&aegis, 6 * HOUR).await;
+    assert_eq!(refused().await, [2], "the newest stays by its floor");
+    manual(&world, &aegis, 1, 2 * DAY).await;
+    world.run(&aegis, 6 * HOUR).await;
+    assert_eq!(refused().await, [3, 2], "the newest first");
+}
+
+#[tokio::test]
+async fn a_preview_that_cannot_be_made_says_whether_the_rules_or_the_clock_are_wrong() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, HOUR + HOUR / 2).await;
+    let nothing = me.preview_retention(policy, Some(RetentionRules::default())).await.unwrap_err();
+    assert_eq!(nothing.class(), ErrorClass::InvalidInput, "{nothing}");
+    world.clock.jump_wall_back(HOUR);
+    let behind = me.preview_retention(policy, None).await.unwrap_err();
+    assert_eq!(behind.class(), ErrorClass::Unavailable, "{behind}");
 }

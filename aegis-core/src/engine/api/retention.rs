@@ -14,7 +14,7 @@ use crate::{
         RetentionDecision, RetentionGroup, RetentionRules, RetentionRun, RetentionRunId, StorageUri,
         Versioned,
     },
-    rules::retention::Acknowledgement,
+    rules::retention::{Acknowledgement, RetentionRefusal},
     seams::{RetentionRunQuery, StoreExt, Window},
 };
 
@@ -61,8 +61,8 @@ impl Tenant {
     ///
     /// # Errors
     /// `NotFound` (no such policy, and no such records); `InvalidInput` (rules for records whose policy
-    /// is none or deleted); `InvalidTransition` (rules that would keep nothing, or a clock that is behind
-    /// the newest event).
+    /// is none or deleted, or that would keep nothing); `Unavailable` (a clock that is behind the newest
+    /// event).
     pub async fn preview_group(
         &self,
         group: &RetentionGroup,
@@ -76,8 +76,7 @@ impl Tenant {
             };
             Arc::make_mut(policy).retention = rules;
         }
-        let plan =
-            group.plan(self.core.clock.now()).map_err(|refusal| EngineError::Blocked(refusal.to_string()))?;
+        let plan = group.plan(self.core.clock.now()).map_err(refused)?;
         let cautions = plan.cautions();
         Ok(RetentionPreview {
             location: group.key.location,
@@ -200,5 +199,13 @@ impl Tenant {
     pub(super) async fn freeze(&self) -> Result<Option<Versioned<Reservation>>, EngineError> {
         let key = ReservationKey::retention_freeze(&self.tenant);
         Ok(self.core.store.find::<Reservation>(&self.scope(), key).await?)
+    }
+}
+
+fn refused(refusal: RetentionRefusal) -> EngineError {
+    match refusal {
+        RetentionRefusal::Rules(error) => EngineError::field("rules", error),
+        RetentionRefusal::ClockBehind { .. } => EngineError::Unavailable(refusal.to_string()),
+        RetentionRefusal::Unacknowledged(_) => EngineError::Blocked(refusal.to_string()),
     }
 }

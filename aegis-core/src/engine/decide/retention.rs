@@ -59,6 +59,14 @@ impl Group {
     /// # Errors
     /// [`RetentionRefusal`] if the plan may not be made or carried out.
     pub(crate) fn plan(&self, now: Timestamp) -> Result<RetentionPlan, RetentionRefusal> {
+        self.plan_with(self.acknowledgement, now)
+    }
+
+    fn plan_with(
+        &self,
+        acknowledgement: Acknowledgement,
+        now: Timestamp,
+    ) -> Result<RetentionPlan, RetentionRefusal> {
         let there: HashMap<RecordId, &BackupRecord> =
             self.records.iter().map(|record| (record.id, &**record)).collect();
         let points: Vec<Point> = self
@@ -77,7 +85,7 @@ impl Group {
         input.last_run = self.last_run;
         input.newest_event = self.newest_event;
         input.newest_usable_of_cluster = self.newest_of_cluster;
-        input.acknowledgement = self.acknowledgement;
+        input.acknowledgement = acknowledgement;
         plan(&input)
     }
 }
@@ -107,6 +115,10 @@ impl Decider<'_> {
             Err(refusal) => {
                 run.status = CheckStatus::NotRun;
                 run.reason = Some(refusal.to_string());
+                // What waits for a person's word, for that person.
+                if let Ok(plan) = group.plan_with(Acknowledgement::Given, self.now) {
+                    run.decisions = decisions_of(&plan);
+                }
             }
         }
         let facts = EventFacts {

@@ -10,7 +10,7 @@ use crate::{
     },
     model::{
         BackupRecord, CheckStatus, ClusterName, Policy, PolicyId, PolicyState, RecordId, RecordState,
-        RetentionGroup, TenantId, Timestamp, Versioned,
+        RetentionGroup, RetentionRun, TenantId, Timestamp, Versioned,
     },
     rules::retention::{Acknowledgement, FUTURE_TOLERANCE},
     seams::{Cursor, RecordQuery, RetentionRunQuery, Scope, StoreExt, Window},
@@ -80,6 +80,17 @@ impl Core {
             let Some(last) = runs.last() else { return Ok(all) };
             query.window.after = Some(Cursor { at: last.started_at, id: last.id.as_uuid() });
         }
+    }
+
+    /// Whether the newest recorded run of a group was refused as this one, and told the same.
+    pub(crate) async fn is_known_refusal(&self, run: &RetentionRun) -> Result<bool, EngineError> {
+        let mut query =
+            RetentionRunQuery::new(Scope::Tenant(run.tenant.clone())).with_window(Window::first(RUNS));
+        query.cluster = Some(run.cluster.clone());
+        query.policy = run.policy;
+        let runs = self.store.retention_runs(&query).await?.items;
+        let newest = runs.iter().find(|known| known.group() == run.group());
+        Ok(newest.is_some_and(|known| known.is_refused_like(run)))
     }
 
     /// The groups of a tenant that have records whose data is not being removed, in order.

@@ -86,6 +86,9 @@ impl Worker {
             tracing::warn!(group = %key, %reason, "a retention run was not carried out");
         }
         let outcome = sweep.run.status;
+        if outcome == CheckStatus::NotRun && core.is_known_refusal(&sweep.run).await? {
+            return Ok(outcome);
+        }
         let noted = group.last_run.is_some_and(|at| sweep.run.started_at.since(at) <= NOTED_WITHIN);
         if sweep.changes_anything() || !noted {
             match self.commit(sweep.changeset).await? {
