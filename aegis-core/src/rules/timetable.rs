@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 use super::{blackout::Blackout, schedule::CompiledSchedule};
 use crate::model::{CatchUp, Overlap, PolicyId, Schedule, ScheduleOptions, Seconds, Timestamp, ZoneName};
 
+/// Among how many slots the longest wait is looked for: months of any schedule by days or weeks.
+const LOOK_AHEAD: usize = 128;
+
 /// A policy's schedule and options made ready: build it once for each version of a policy.
 #[derive(Clone, Debug)]
 pub struct Timetable {
@@ -62,6 +65,15 @@ impl Timetable {
             let start_at = self.start(nominal_at);
             Upcoming { nominal_at, start_at, blacked_out: self.blackout.end(start_at).is_some() }
         })
+    }
+
+    /// The longest wait between two of the next 128 nominal times after `after`; `None` if there are
+    /// no two.
+    #[must_use]
+    pub fn longest_gap(&self, after: Timestamp) -> Option<Duration> {
+        let mut times = self.schedule.iter_after(after).take(LOOK_AHEAD);
+        let mut last = times.next()?;
+        times.map(|time| time.since(std::mem::replace(&mut last, time))).max()
     }
 
     /// The instant at which the slot at `nominal` is due to start.

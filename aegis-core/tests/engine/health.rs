@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use aegis_core::{
-    engine::{Aegis, Connection, Execute, HealthSummary, NewPlan},
-    model::{JobStatus, NamespaceSelection, PolicyId, RestoreTarget, Rpo, Rto, Timestamp},
-    rules::health::{Cap, ComponentKind, HealthReason, HealthStatus},
+    engine::{Aegis, Connection, Execute, HealthSummary, NewPlan, PolicyChange},
+    model::{
+        DrKeep, DrTestRule, JobStatus, NamespaceSelection, PolicyId, RecordChoice, RestoreTarget, Rpo, Rto,
+        Timestamp,
+    },
+    rules::health::{Cap, ComponentKind, HealthReason, HealthStatus, Proof},
     seams::{RecordQuery, Scope, WorkKind},
     testing::Script,
 };
 
-use crate::world::{START, World, local, name, namespace, new_policy, tenant};
+use crate::{
+    dr_tests::folder,
+    world::{START, World, every, local, name, namespace, new_policy, tenant},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -144,6 +150,38 @@ async fn the_score_is_capped_until_a_restore_was_tried() {
     let of = |kind| tried.components.iter().find(|component| component.kind == kind).unwrap().share;
     assert_eq!(of(ComponentKind::Copies), None, "no copies are asked for");
     assert_eq!(of(ComponentKind::Restorability).unwrap().permyriad(), 10_000);
+}
+
+#[tokio::test]
+async fn how_old_a_tried_restore_may_be_is_what_the_policys_tests_say_or_30_days() {
+    let weekly = DrTestRule {
+        schedule: every(7 * 24 * 3600),
+        select: RecordChoice::Latest,
+        verify: None,
+        checks: Vec::new(),
+        target: folder(),
+        keep: DrKeep::Nothing,
+    };
+    for (rule, days) in [(Some(weekly), 7), (None, 30)] {
+        let world = World::new();
+        let aegis = world.engine();
+        let mut change = PolicyChange::default();
+        change.dr_test = Some(rule);
+        tenant(&aegis).update_policy(hourly(&aegis).await, change).await.unwrap();
+        world.run(&aegis, HOUR + 20 * MINUTE).await;
+        restore(&world, &aegis).await;
+        let capped = async || {
+            let score = tenant(&aegis).health_score().await.unwrap().unwrap();
+            let Proof::Age { interval, .. } = score.policies[0].proof else { panic!("{score:?}") };
+            assert_eq!(Duration::from_secs(interval), days * DAY);
+            score.caps.contains(&Cap::NoProof)
+        };
+        assert!(!capped().await);
+        world.clock.advance((days - 1) * DAY);
+        assert!(!capped().await);
+        world.clock.advance(DAY);
+        assert!(capped().await, "after {days} days");
+    }
 }
 
 #[tokio::test]

@@ -10,10 +10,14 @@ use super::{
     compliance::attained,
 };
 use crate::{
-    engine::{Aegis, Connection, EngineError, Health, decide::PointBook, runtime::Counter},
+    engine::{
+        Aegis, Connection, EngineError, Health,
+        decide::{PointBook, dr_table},
+        runtime::Counter,
+    },
     model::{
-        BackupRecord, Bytes, ClusterName, JobStatus, NamespaceName, RecordState, StorageUri, Timestamp,
-        VerificationLevel, Versioned,
+        BackupRecord, Bytes, ClusterName, JobStatus, NamespaceName, Policy, RecordState, StorageUri,
+        Timestamp, VerificationLevel, Versioned,
     },
     rules::{
         coverage::NamespaceCoverage,
@@ -27,7 +31,8 @@ use crate::{
     seams::{Capabilities, JobQuery, RecordQuery, Window},
 };
 
-/// Over which time the score looks at attainment, and how old a tried restore may be.
+/// Over which time the score looks at attainment, and how old a tried restore may be where the policy
+/// asks for no DR tests.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many runs of a policy the score looks at.
 const RUNS: usize = 64;
@@ -269,7 +274,8 @@ impl Tenant {
     }
 
     /// The health score, from 0 to 100, over every enabled policy, with all that it was made from and
-    /// what would raise it; `None` without an enabled policy. Looks 30 days back.
+    /// what would raise it; `None` without an enabled policy. Looks 30 days back; a tried restore may be
+    /// as old as the longest wait between the DR tests that the policy asks for, 30 days if for none.
     ///
     /// # Errors
     /// As every call.
@@ -305,7 +311,7 @@ impl Tenant {
         });
         let proof = tried.chain(assessed.restored_at).max().map_or(Proof::Never, |at| Proof::Age {
             seconds: now.since(at).as_secs(),
-            interval: MONTH.as_secs(),
+            interval: test_interval(policy, now).as_secs(),
         });
         let mut query = JobQuery::new(self.scope()).with_window(Window::first(RUNS));
         query.policy = Some(policy.id);
@@ -313,6 +319,7 @@ impl Tenant {
         query.hidden = true;
         let runs = self.core.store.jobs(&query).await?.items;
         Ok(PolicyScoreFacts {
+            policy: policy.name.to_string(),
             weight: 1,
             is_vital: false,
             rpo: assessed
@@ -340,6 +347,11 @@ impl Tenant {
         }
         Ok(CoverageFacts::Known { protected: all_protected, discovered: all_discovered })
     }
+}
+
+/// How much time may pass between two tried restores of a policy.
+fn test_interval(policy: &Policy, now: Timestamp) -> Duration {
+    dr_table(policy).and_then(|table| table.longest_gap(now)).unwrap_or(MONTH)
 }
 
 /// What a cluster's driver tells, or why it does not.

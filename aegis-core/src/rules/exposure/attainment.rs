@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{
     CountingPoint,
     staircase::{Staircase, Step},
@@ -42,7 +44,7 @@ pub struct AttainmentInput<'a> {
 }
 
 /// A part of a whole, in time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Share {
     /// The whole.
     pub counted: Duration,

@@ -33,7 +33,8 @@ impl Ratio {
 }
 
 /// What proves that a policy's records can be restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Proof {
     /// Nothing ever did.
     Never,
@@ -48,6 +49,11 @@ pub enum Proof {
 }
 
 impl Proof {
+    /// Whether a restore was tried within the interval.
+    const fn is_current(self) -> bool {
+        matches!(self, Self::Age { seconds, interval } if seconds <= interval)
+    }
+
     /// Full inside the interval, then linear to nothing at twice the interval.
     fn share(self) -> Ratio {
         match self {
@@ -61,8 +67,10 @@ impl Proof {
 }
 
 /// What the score needs to know of one enabled policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicyScoreFacts {
+    /// Its name.
+    pub policy: String,
     /// How much it counts beside the others; at least 1.
     pub weight: u32,
     /// Whether the score may be no better than this policy's.
@@ -82,7 +90,7 @@ pub struct PolicyScoreFacts {
 }
 
 /// How a policy keeps its RPO.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RpoFacts {
     /// Its attainment over 30 days; unknown if nothing counted yet.
     pub attainment: Share,
@@ -91,7 +99,8 @@ pub struct RpoFacts {
 }
 
 /// How much of what was discovered is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CoverageFacts {
     /// Nobody looked.
     Unknown,
@@ -171,7 +180,7 @@ pub enum Cap {
     NothingRestorable,
     /// A policy misses its RPO now: at most 69.
     RpoViolated,
-    /// No restore was tried in time: at most 79.
+    /// No policy's restore was tried within its test interval: at most 79.
     NoProof,
     /// A vital policy scores no better: its score.
     VitalPolicy(u8),
@@ -235,6 +244,10 @@ pub struct HealthScore {
     pub caps: Vec<Cap>,
     /// Up to three changes that are worth most points, the best first.
     pub advice: Vec<Advice>,
+    /// What it was made from: every enabled policy.
+    pub policies: Vec<PolicyScoreFacts>,
+    /// What it was made from: what is protected.
+    pub coverage: CoverageFacts,
 }
 
 /// The score of some enabled policies and what they cover; `None` without any policy.
@@ -249,7 +262,8 @@ pub fn score(policies: &[PolicyScoreFacts], coverage: CoverageFacts) -> Option<H
     let (low, high) = (total(|c| c.share), total(|c| c.best_case));
     let range = (capped(low, &caps), capped(high, &caps));
     let advice = advice(&components, &caps, low);
-    Some(HealthScore { score: range.0, range, components, caps, advice })
+    let policies = policies.to_vec();
+    Some(HealthScore { score: range.0, range, components, caps, advice, policies, coverage })
 }
 
 fn component(kind: ComponentKind, policies: &[PolicyScoreFacts], coverage: CoverageFacts) -> Component {
@@ -315,7 +329,7 @@ fn caps(policies: &[PolicyScoreFacts], coverage: CoverageFacts) -> Vec<Cap> {
     let findings = [
         (Cap::NothingRestorable, policies.iter().any(|policy| !policy.has_restorable_point)),
         (Cap::RpoViolated, policies.iter().any(|policy| policy.rpo.is_some_and(|rpo| !rpo.is_compliant))),
-        (Cap::NoProof, policies.iter().all(|policy| policy.proof.share() == Ratio::ZERO)),
+        (Cap::NoProof, policies.iter().all(|policy| !policy.proof.is_current())),
     ];
     let mut caps: Vec<_> = findings.into_iter().filter(|(_, holds)| *holds).map(|(cap, _)| cap).collect();
     if policies.len() > 1 {
@@ -375,6 +389,7 @@ mod tests {
     fn perfect() -> PolicyScoreFacts {
         let all = Duration::from_secs(100);
         PolicyScoreFacts {
+            policy: "nightly".to_owned(),
             weight: 1,
             is_vital: false,
             rpo: Some(RpoFacts { attainment: Share { counted: all, compliant: all }, is_compliant: true }),
@@ -445,6 +460,21 @@ mod tests {
         assert_eq!(scored(unproven.clone()).score, 75);
         let mixed = score(&[PolicyScoreFacts { weight: 1, ..unproven }, perfect()], COVERED).unwrap();
         assert_eq!(mixed.caps, [], "one of them is proven");
+    }
+
+    #[test]
+    fn a_proof_that_is_older_than_its_interval_lifts_no_cap_though_it_still_counts() {
+        let aged =
+            |seconds| scored(PolicyScoreFacts { proof: Proof::Age { seconds, interval: 10 }, ..perfect() });
+        assert_eq!((aged(10).score, aged(10).caps), (100, vec![]));
+        assert_eq!((aged(11).score, aged(11).caps), (79, vec![Cap::NoProof]));
+        assert!(aged(11).components[1].share > Some(Ratio(8_000)));
+    }
+
+    #[test]
+    fn the_score_says_what_it_was_made_from() {
+        let scored = scored(perfect());
+        assert_eq!((scored.policies, scored.coverage), (vec![perfect()], COVERED));
     }
 
     #[test]
