@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use aegis::{
     model::Timestamp,
     rules::{
-        PolicyFigures,
+        PolicyFigures, RunTime,
         exposure::{Attainment, Book, Share},
         lint, schedule_human,
         simulation::{OutageKind, PolicyHistory, RunEnd, SimulatedPolicy, Simulation},
@@ -132,7 +132,7 @@ fn remarks(plan: &Plan, year: &Simulation) -> Vec<String> {
             policy: policy.id,
             anchor: year.window.from,
             rpo: policy.rpo.map(|rpo| rpo.0),
-            duration_p99: Some(policy.runs.duration.p99()),
+            run_time: Some(RunTime::P99(policy.runs.duration.p99())),
             retention: policy.retention.keep.days.map(|days| DAY * days),
             lock: None,
             verify: None,

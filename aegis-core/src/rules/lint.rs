@@ -1,6 +1,6 @@
 //! Whether a policy can keep what it promises, as far as its figures tell before it runs.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,8 @@ pub struct PolicyFigures<'a> {
     pub anchor: Timestamp,
     /// The recovery point objective.
     pub rpo: Option<Duration>,
-    /// What 99 of 100 of its backups took at most.
-    pub duration_p99: Option<Duration>,
+    /// How long its backups take.
+    pub run_time: Option<RunTime>,
     /// How long a recovery point is kept, at least.
     pub retention: Option<Duration>,
     /// How long a copy is locked against deletion.
@@ -36,6 +36,33 @@ pub struct PolicyFigures<'a> {
     pub verify: Option<VerificationLevel>,
     /// How deep a record must be verified before it counts for the RPO.
     pub count_verified: Option<VerificationLevel>,
+}
+
+/// How long backups take at most, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunTime {
+    /// 99 of 100 take no longer.
+    P99(Duration),
+    /// The longest of so many that ran.
+    LongestOf(usize, Duration),
+}
+
+impl RunTime {
+    const fn length(self) -> Duration {
+        match self {
+            Self::P99(length) | Self::LongestOf(_, length) => length,
+        }
+    }
+}
+
+impl fmt::Display for RunTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = Exact(self.length());
+        match self {
+            Self::P99(_) => write!(f, "{length} (p99)"),
+            Self::LongestOf(count, _) => write!(f, "{length} (the longest of the newest {count})"),
+        }
+    }
 }
 
 /// A reason why a policy may not do what it seems to promise.
@@ -153,13 +180,14 @@ fn no_slots(figures: &PolicyFigures<'_>, table: &Timetable, now: Timestamp) -> O
 fn gap_against_rpo(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFinding> {
     let rpo = figures.rpo?;
     let longest = gaps.longest;
-    let age = longest.length() + figures.duration_p99.unwrap_or_default();
-    let takes = match figures.duration_p99 {
-        Some(p99) if age > rpo => format!("and a backup takes up to {} (p99)", Exact(p99)),
+    let takes_up_to = figures.run_time.map_or(Duration::ZERO, RunTime::length);
+    let age = longest.length() + takes_up_to;
+    let takes = match figures.run_time {
+        Some(run_time) if age > rpo => format!("and a backup takes up to {run_time}"),
         None if longest.length() >= rpo => "and a backup takes time as well".to_owned(),
         _ => return None,
     };
-    let room = rpo.saturating_sub(figures.duration_p99.unwrap_or_default());
+    let room = rpo.saturating_sub(takes_up_to);
     let mend = if room.is_zero() {
         "no schedule can meet it: make backups faster or allow a longer RPO".to_owned()
     } else {
@@ -180,7 +208,7 @@ fn gap_against_rpo(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFindin
 }
 
 fn overlap(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFinding> {
-    let p99 = figures.duration_p99.filter(|p99| *p99 > gaps.shortest)?;
+    let run_time = figures.run_time.filter(|run_time| run_time.length() > gaps.shortest)?;
     let fate = match figures.options.overlap {
         Overlap::Skip => "are skipped",
         Overlap::QueueOne => "wait, or are coalesced into one that waits",
@@ -188,9 +216,8 @@ fn overlap(figures: &PolicyFigures<'_>, gaps: Gaps) -> Option<LintFinding> {
     Some(finding(
         LintCode::RunsLongerThanSlotGap,
         format!(
-            "a backup takes up to {} (p99), longer than the {} from one slot to the next: slots that fall due \
+            "a backup takes up to {run_time}, longer than the {} from one slot to the next: slots that fall due \
              meanwhile {fate}; run it less often",
-            Exact(p99),
             Exact(gaps.shortest),
         ),
     ))

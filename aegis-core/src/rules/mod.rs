@@ -17,7 +17,7 @@ mod words;
 
 pub use anchors::superfluous_anchors;
 pub use chain::{Break, ChainCheck, ChainVerification, LogFinding};
-pub use lint::{LintCode, LintFinding, PolicyFigures, lint};
+pub use lint::{LintCode, LintFinding, PolicyFigures, RunTime, lint};
 pub use schedule::{CompiledSchedule, last_until, next_after, schedule_human};
 pub use slots::{
     Activity, MAX_RANGES, PUNCTUAL, Settlement, SlotRange, Standing, close, settle, settle_and_close,

@@ -1,6 +1,6 @@
 //! RPO and RTO: what the engine answers, and what it keeps so that the answer is cheap.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
     engine::{Aegis, ComplianceStatus, PolicyChange, PolicyCompliance},
@@ -12,8 +12,8 @@ use aegis_core::{
         LintCode,
         exposure::{Exposure, RpoStatus},
     },
-    seams::{BackupDriver, ErrorClass, Feature, JobQuery, RecordQuery, Scope, WorkKind},
-    testing::Script,
+    seams::{BackupDriver, ErrorClass, Feature, JobQuery, ObjectKey, RecordQuery, Scope, WorkKind},
+    testing::{MemoryObjectStorage, Script},
 };
 
 use crate::world::{START, World, every, local, location, name, namespace, new_job, new_policy, tenant};
@@ -267,6 +267,27 @@ async fn a_policy_that_cannot_keep_its_rpo_is_saved_with_a_warning() {
     often.schedule = Some(every(1800));
     let view = tenant(&aegis).update_policy(view.policy.id, often).await.unwrap();
     assert_eq!(view.warnings, []);
+}
+
+#[tokio::test]
+async fn what_its_backups_took_and_how_long_storage_locks_them_is_held_against_a_policy() {
+    let mut world = World::new();
+    let storage = Arc::new(MemoryObjectStorage::new(location(), Arc::new(world.clock.clone())));
+    world.storage = Arc::clone(&storage) as _;
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    let mut new = new_policy("hourly", 3600);
+    (new.rpo, new.retention) = (Some(Rpo(HOUR)), RetentionRules::days(7));
+    let id = me.create_policy(new).await.unwrap().policy.id;
+    world.run(&aegis, HOUR + 10 * MINUTE).await;
+    let saved = async || me.update_policy(id, PolicyChange::default()).await.unwrap().warnings;
+    let [slow] = &saved().await[..] else { panic!("one finding") };
+    assert!(slow.message.contains("(the longest of the newest 1)"), "{slow:?}");
+    let record = me.record(records(&aegis).await[0]).await.unwrap().record;
+    let manifest = ObjectKey::new(format!("{}/manifest.json", record.artifact)).unwrap();
+    storage.lock_until(&manifest, at(30 * 24 * HOUR));
+    let codes: Vec<_> = saved().await.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [LintCode::SlotGapExceedsRpo, LintCode::LockLongerThanRetention]);
 }
 
 #[tokio::test]

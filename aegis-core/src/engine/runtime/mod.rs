@@ -30,7 +30,7 @@ pub(crate) use core::{Core, Served};
 pub(crate) use figures::{Counter, SECONDS_PER_DAY};
 pub(crate) use groups::NOTED_WITHIN;
 pub(crate) use log::Reader;
-pub(crate) use manifest::{delete_manifest, read_manifests};
+pub(crate) use manifest::{delete_manifest, read_manifests, storage_of};
 pub(crate) use steps::target_namespaces;
 pub(crate) use subscribe::subscribe;
 pub(crate) use worker::Worker;

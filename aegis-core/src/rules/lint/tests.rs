@@ -27,7 +27,7 @@ fn findings_with(
         policy: PolicyId::from_uuid(Uuid::nil()),
         anchor: now,
         rpo: None,
-        duration_p99: None,
+        run_time: None,
         retention: None,
         lock: None,
         verify: None,
@@ -73,7 +73,7 @@ fn nightly(from: u8, until: u8) -> ScheduleOptions {
 fn a_policy_that_keeps_its_promises_has_no_findings() {
     let found = findings(&cron("0 */6 * * *", "UTC"), |figures| {
         figures.rpo = Some(7 * HOUR);
-        figures.duration_p99 = Some(HOUR);
+        figures.run_time = Some(RunTime::P99(HOUR));
         figures.retention = Some(30 * DAY);
         figures.lock = Some(7 * DAY);
     });
@@ -99,7 +99,7 @@ fn a_day_that_months_lack_is_said() {
 fn the_longest_slot_gap_and_p99_against_the_rpo() {
     let (code, message) = only(findings(&cron("0 2 * * *", "UTC"), |figures| {
         figures.rpo = Some(24 * HOUR);
-        figures.duration_p99 = Some(HOUR / 5);
+        figures.run_time = Some(RunTime::P99(HOUR / 5));
     }));
     assert_eq!(code, LintCode::SlotGapExceedsRpo);
     assert_eq!(
@@ -114,7 +114,7 @@ fn the_longest_slot_gap_and_p99_against_the_rpo() {
 fn the_longest_slot_gap_is_found_on_the_autumn_night() {
     let (code, message) = only(findings(&cron("0 2 * * *", "Europe/Berlin"), |figures| {
         figures.rpo = Some(Duration::from_secs(24 * 3_600 + 1_800));
-        figures.duration_p99 = Some(Duration::from_secs(60));
+        figures.run_time = Some(RunTime::P99(Duration::from_secs(60)));
     }));
     assert_eq!(code, LintCode::SlotGapExceedsRpo);
     assert!(message.contains("25 h pass between the slots at 2026-10-25T00:00:00Z"), "{message}");
@@ -124,7 +124,7 @@ fn the_longest_slot_gap_is_found_on_the_autumn_night() {
 fn a_blackout_widens_the_slot_gap() {
     let found = findings_with(&cron("0 * * * *", "UTC"), &nightly(22, 6), |figures| {
         figures.rpo = Some(2 * HOUR);
-        figures.duration_p99 = Some(HOUR / 2);
+        figures.run_time = Some(RunTime::P99(HOUR / 2));
     });
     let (code, message) = only(found);
     assert_eq!(code, LintCode::SlotGapExceedsRpo);
@@ -142,9 +142,12 @@ fn an_unknown_duration_counts_as_some() {
 #[test]
 fn backups_that_take_longer_than_the_slot_gap_are_said() {
     let (code, message) =
-        only(findings(&cron("0 * * * *", "UTC"), |figures| figures.duration_p99 = Some(2 * HOUR)));
+        only(findings(&cron("0 * * * *", "UTC"), |figures| figures.run_time = Some(RunTime::P99(2 * HOUR))));
     assert_eq!(code, LintCode::RunsLongerThanSlotGap);
     assert!(message.contains("meanwhile are skipped"), "{message}");
+    let measured = RunTime::LongestOf(7, 2 * HOUR);
+    let (_, message) = only(findings(&cron("0 * * * *", "UTC"), |figures| figures.run_time = Some(measured)));
+    assert!(message.starts_with("a backup takes up to 2 h (the longest of the newest 7)"), "{message}");
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn every_is_judged_as_well() {
     let (code, message) = only(
         findings(&every, |figures| {
             figures.rpo = Some(HOUR / 4);
-            figures.duration_p99 = Some(HOUR / 2);
+            figures.run_time = Some(RunTime::P99(HOUR / 2));
         })
         .into_iter()
         .filter(|finding| finding.code == LintCode::SlotGapExceedsRpo)

@@ -1,6 +1,11 @@
 //! Changing a policy.
 
-use super::{super::Tenant, PolicyView, checking::lint_policy, plan_dr_tests, standing, table_of};
+use super::{
+    super::Tenant,
+    PolicyView,
+    checking::{lint_policy, run_time},
+    plan_dr_tests, standing, table_of,
+};
 use crate::{
     engine::{
         EngineError,
@@ -98,8 +103,8 @@ impl Tenant {
             self.core.storage_for(&self.tenant, &after.location)?;
             let now = self.core.clock.now();
             let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
-            let longest = state.iter().flat_map(|state| &state.recent).map(|backup| backup.took).max();
-            let warnings = lint_policy(&after, longest, now)?;
+            let lock = self.lock_at(&after.location).await?;
+            let warnings = lint_policy(&after, run_time(state.as_deref()), lock, now)?;
             let asks_anew = asks_anew(&before, &after);
             let around = Surroundings {
                 ahead: self.settled_ahead(state.as_deref(), now).await?,

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::super::Tenant;
 use crate::{
-    engine::EngineError,
-    model::{BackupKind, ClusterName, Policy, RetentionRules, Timestamp, VerificationLevel},
-    rules::{LintFinding, PolicyFigures, lint},
-    seams::Feature,
+    engine::{EngineError, runtime::storage_of},
+    model::{
+        BackupKind, ClusterName, Policy, PolicyState, RecordState, RetentionRules, StorageUri, Timestamp,
+        VerificationLevel,
+    },
+    rules::{LintFinding, PolicyFigures, RunTime, lint},
+    seams::{Feature, Immutability, RecordQuery, Window},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -52,12 +55,43 @@ impl Tenant {
              elsewhere for a DR test; ask for less in `count_verified`, or leave it out"
         )))
     }
+
+    /// How long what is written to a location is locked against deletion, as its newest record shows:
+    /// by its driver's word, or the storage's about its manifest. `None` if there is none, if its lock
+    /// is over, or if nobody says: a storage that is away keeps no policy from being saved.
+    pub(super) async fn lock_at(&self, location: &StorageUri) -> Result<Option<Duration>, EngineError> {
+        let mut query = RecordQuery::new(self.scope()).with_window(Window::first(1));
+        query.location = Some(location.clone());
+        query.states = vec![RecordState::Available, RecordState::Expired];
+        let Some(record) = self.core.store.records(&query).await?.items.into_iter().next() else {
+            return Ok(None);
+        };
+        if let Some(until) = record.locked_until() {
+            return Ok(Some(until.since(record.created_at)));
+        }
+        let (storage, manifest) = storage_of(&self.core, location, &record.artifact)?;
+        let asked = async {
+            let written_at = storage.head(&manifest).await.ok()?.modified_at;
+            match storage.immutability(&manifest).await.ok()? {
+                Immutability::Until(until) => Some(until.since(written_at)),
+                Immutability::None | Immutability::Indefinite | Immutability::Unknown => None,
+            }
+        };
+        Ok(self.core.patiently(asked).await.flatten())
+    }
+}
+
+/// How long the newest backups of a policy took.
+pub(super) fn run_time(state: Option<&PolicyState>) -> Option<RunTime> {
+    let recent = &state?.recent;
+    recent.iter().map(|backup| backup.took).max().map(|longest| RunTime::LongestOf(recent.len(), longest))
 }
 
 /// The findings about a policy, unless one of them makes it impossible.
 pub(super) fn lint_policy(
     policy: &Policy,
-    duration_p99: Option<Duration>,
+    run_time: Option<RunTime>,
+    lock: Option<Duration>,
     now: Timestamp,
 ) -> Result<Vec<LintFinding>, EngineError> {
     let days = policy.retention.keep_for(policy.kind).days;
@@ -68,9 +102,9 @@ pub(super) fn lint_policy(
             policy: policy.id,
             anchor: policy.created_at,
             rpo: policy.rpo.map(|rpo| rpo.0),
-            duration_p99,
+            run_time,
             retention: days.map(|days| DAY.saturating_mul(days)),
-            lock: None,
+            lock,
             verify: policy.verify,
             count_verified: policy.count_verified,
         },

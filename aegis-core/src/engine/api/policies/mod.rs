@@ -140,7 +140,7 @@ impl Tenant {
         let location = self.location(new.location.clone())?;
         let now = self.core.clock.now();
         let policy = self.policy_of(new, self.core.ids.mint(now), location, now);
-        let warnings = lint_policy(&policy, None, now)?;
+        let warnings = lint_policy(&policy, None, self.lock_at(&policy.location).await?, now)?;
         // A manual backup may protect it already.
         let newest = self.core.newest_point(&policy, None, now).await?;
         let changeset = {
