@@ -7,6 +7,7 @@ mod cluster_state;
 mod dr_test;
 mod entity;
 mod event;
+mod evidence;
 mod id;
 mod job;
 mod labels;
@@ -39,6 +40,7 @@ pub use entity::{Entity, EntityKey, EntityKind, SlotKey, Stored, Version, Versio
 pub use event::{
     Anchor, ChainHash, Event, EventFacts, EventId, EventKind, ParseChainHashError, Position, SealedEvent,
 };
+pub use evidence::{Evidence, EvidenceSource, FoundBad, WasBad};
 pub use id::{
     ChainId, ChangesetId, ClusterName, DisplayName, DrTestId, ExecutionId, JobId, NameError, NamespaceName,
     OperationId, ParseIdError, PlanId, PolicyId, Principal, RecordId, RetentionRunId, TenantId,
@@ -50,8 +52,8 @@ pub use location::{StorageBackend, StorageUri, StorageUriError};
 pub use machine::{Machine, TransitionError, UnknownLabel};
 pub use policy::{Policy, PolicyState, PolicyTerm, RecentBackup, Rpo, Rto, UsablePoint};
 pub use record::{
-    BackupRecord, Deletion, Evidence, EvidenceSource, ExpiredBy, FoundBad, Hold, RecordCopy, RecordLifecycle,
-    RecordRef, RecordState, RecordStep, RecordStepKind, RecordUse,
+    BackupRecord, Deletion, ExpiredBy, Hold, RecordCopy, RecordLifecycle, RecordRef, RecordState, RecordStep,
+    RecordStepKind, RecordUse,
 };
 pub use recovery::{
     Approval, ApprovalRule, ExecutionResult, ExecutionStatus, ExecutionStepKind, ExistingResourcePolicy,

@@ -1,14 +1,14 @@
-//! Backup records: recovery points in the catalogue, and what proves and protects them.
+//! Backup records: recovery points in the catalogue, and what protects them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ArtifactName, BackupKind, Bytes, ChainId, ClusterName, DisplayName, DrTestId, Encryption, ExecutionId,
-    IssueGroup, JobId, Labels, Machine, NamespaceName, NamespaceSelection, OperationId, PolicyId, Principal,
-    RecordId, RecoveryPoint, ResourceCounts, RestoredBy, Sizes, StorageUri, TenantId, Timestamp,
-    TransitionError, VerificationId, VerificationLevel, machine::labels,
+    ArtifactName, BackupKind, Bytes, ChainId, ClusterName, DisplayName, DrTestId, Encryption, Evidence,
+    ExecutionId, FoundBad, IssueGroup, JobId, Labels, Machine, NamespaceName, NamespaceSelection,
+    OperationId, PolicyId, Principal, RecordId, RecoveryPoint, ResourceCounts, RestoredBy, Sizes, StorageUri,
+    TenantId, Timestamp, TransitionError, VerificationId, VerificationLevel, WasBad, machine::labels,
 };
 
 labels! {
@@ -215,49 +215,6 @@ pub enum RecordUse {
     Job(JobId),
 }
 
-/// The newest outcome of a check at one level.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// How deep.
-    pub level: VerificationLevel,
-    /// When.
-    pub at: Timestamp,
-    /// Whether it passed.
-    pub passed: bool,
-    /// What found it.
-    pub found_by: EvidenceSource,
-    /// Since when checks so deep had passed before this one, none between that did not; `None` if the
-    /// one before did not pass, either.
-    pub since: Option<Timestamp>,
-}
-
-impl Evidence {
-    /// Since when checks so deep pass, or passed until this one.
-    #[must_use]
-    pub fn passed_since(&self) -> Option<Timestamp> {
-        self.since.or_else(|| self.passed.then_some(self.at))
-    }
-}
-
-/// What found out about a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EvidenceSource {
-    /// A verification.
-    Verification(VerificationId),
-    /// A DR test.
-    DrTest(DrTestId),
-}
-
-/// The finding that a record is of no use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundBad {
-    /// When it was found.
-    pub at: Timestamp,
-    /// What is wrong, for a person.
-    pub reason: String,
-}
-
 /// A recovery point in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupRecord {
@@ -313,8 +270,15 @@ pub struct BackupRecord {
     pub ttl: Option<Duration>,
     /// The newest outcome of a check at each level.
     pub evidence: Vec<Evidence>,
-    /// The finding that it is of no use.
+    /// When a check of each level passed for the first time, whatever was found since.
+    #[serde(default)]
+    pub first_passed: BTreeMap<VerificationLevel, Timestamp>,
+    /// The finding that it is of no use. Changed by [`find_bad`](Self::find_bad) and
+    /// [`find_good`](Self::find_good).
     pub found_bad: Option<FoundBad>,
+    /// The findings before that did not last, oldest first: what was known of it at each time.
+    #[serde(default)]
+    pub was_bad: Vec<WasBad>,
     /// A restore that ran while it was made: it is not good by itself.
     pub made_during: Option<RestoredBy>,
     /// Who said that it stays.
@@ -372,50 +336,6 @@ impl BackupRecord {
         self.copies.iter().filter_map(|copy| copy.locked_until).max()
     }
 
-    /// The highest level that passed and was not refuted since, with its time.
-    #[must_use]
-    pub fn verified(&self) -> Option<(VerificationLevel, Timestamp)> {
-        self.evidence
-            .iter()
-            .filter(|evidence| evidence.passed)
-            .max_by_key(|evidence| evidence.level)
-            .map(|evidence| (evidence.level, evidence.at))
-    }
-
-    /// When it was verified as deep as `level`: since when, and until when if that was refuted. A deeper
-    /// check proves what is above it, too. The lowest level asks for nothing, so it always holds.
-    #[must_use]
-    pub fn verified_during(&self, level: VerificationLevel) -> Option<(Timestamp, Option<Timestamp>)> {
-        if level == VerificationLevel::Catalogued {
-            return Some((Timestamp::MIN, None));
-        }
-        let deep = || self.evidence.iter().filter(|evidence| evidence.level >= level);
-        let refuted = || deep().filter(|evidence| !evidence.passed);
-        let stands = deep().filter(|evidence| evidence.passed).filter_map(Evidence::passed_since).min();
-        let Some(stands) = stands else {
-            let last = refuted().filter(|evidence| evidence.since.is_some()).max_by_key(|last| last.at)?;
-            return Some((last.since?, Some(last.at)));
-        };
-        let before = refuted().filter(|evidence| evidence.at >= stands).filter_map(|evidence| evidence.since);
-        Some((before.min().map_or(stands, |since| since.min(stands)), None))
-    }
-
-    /// Since when it is verified as deep as `level`; `None` if it is not, or not any more.
-    #[must_use]
-    pub fn verified_since(&self, level: VerificationLevel) -> Option<Timestamp> {
-        self.verified_during(level).filter(|(_, until)| until.is_none()).map(|(since, _)| since)
-    }
-
-    /// Notes the outcome of a check, replacing the older one at its level.
-    pub fn note_evidence(&mut self, mut evidence: Evidence) {
-        let known = self.evidence.iter().find(|known| known.level == evidence.level);
-        let goes_on = known.filter(|known| known.passed || !evidence.passed);
-        evidence.since = goes_on.and_then(Evidence::passed_since).filter(|since| *since < evidence.at);
-        self.evidence.retain(|known| known.level != evidence.level);
-        self.evidence.push(evidence);
-        self.evidence.sort_by_key(|known| known.level);
-    }
-
     /// What keeps it from being deleted at `now`, for a person; `None` if nothing does.
     #[must_use]
     pub fn guarded_by(&self, now: Timestamp) -> Option<String> {
@@ -466,30 +386,7 @@ pub struct RecordRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::machine::tests::check, testing::fixtures};
-
-    #[test]
-    fn it_is_verified_since_the_first_check_that_passed_so_deep_and_was_not_refuted() {
-        use VerificationLevel as Level;
-        let at = Timestamp::from_seconds;
-        let mut record = fixtures::record(1);
-        let mut note = |level, seconds, passed| {
-            let found_by = EvidenceSource::Verification(fixtures::id(1));
-            record.note_evidence(Evidence { level, at: at(seconds), passed, found_by, since: None });
-            [Level::Checksummed, Level::Restored].map(|level| record.verified_since(level))
-        };
-        assert_eq!(note(Level::Present, 1, true), [None, None]);
-        assert_eq!(note(Level::Checksummed, 2, true), [Some(at(2)), None]);
-        assert_eq!(note(Level::Restored, 3, true), [Some(at(2)), Some(at(3))]);
-        assert_eq!(note(Level::Checksummed, 4, true), [Some(at(2)), Some(at(3))], "checked again");
-        assert_eq!(note(Level::Restored, 5, false), [Some(at(2)), None]);
-        assert_eq!(record.verified_during(Level::Restored), Some((at(3), Some(at(5)))));
-        let mut again = Evidence { since: None, ..record.evidence.last().unwrap().clone() };
-        (again.at, again.passed) = (at(6), true);
-        record.note_evidence(again);
-        assert_eq!(record.verified_since(Level::Restored), Some(at(6)));
-        assert_eq!(fixtures::record(2).verified_since(Level::Catalogued), Some(Timestamp::MIN));
-    }
+    use crate::model::machine::tests::check;
 
     #[test]
     fn every_step_is_legal_exactly_where_the_design_says() {

@@ -331,7 +331,7 @@ fn hold() -> impl Strategy<Value = Hold> {
 fn evidence() -> impl Strategy<Value = Evidence> {
     (verification_level(), timestamp(), any::<bool>(), id()).prop_map(|(level, at, passed, verification)| {
         let found_by = EvidenceSource::Verification(verification);
-        Evidence { level, at, passed, found_by, since: None }
+        Evidence { level, at, passed, found_by }
     })
 }
 

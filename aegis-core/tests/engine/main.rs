@@ -17,6 +17,7 @@ mod log;
 mod log_verification;
 mod once;
 mod policies;
+mod proof;
 mod rebuilding;
 mod recovery;
 mod recovery_time;

@@ -46,7 +46,9 @@ async fn a_lost_catalogue_is_rebuilt_with_holds_and_policies_switched_off() {
     let view = me.policy(policy).await.unwrap();
     assert!(!view.policy.enabled);
     let newest = after.iter().map(|view| view.record.recovery_point.at).max();
-    assert_eq!(view.state.unwrap().newest_usable.map(|point| point.recovery_point_at), newest);
+    let state = view.state.unwrap();
+    assert_eq!(state.newest_usable.map(|point| point.recovery_point_at), newest);
+    assert_eq!(state.last_success_at, before.iter().map(|view| view.record.created_at).max());
     assert!(me.is_retention_frozen().await.unwrap());
 }
 

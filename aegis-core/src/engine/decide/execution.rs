@@ -109,7 +109,9 @@ impl Decider<'_> {
         outcome: Option<&Outcome>,
     ) -> Result<Changeset, TransitionError> {
         let (kind, plan_step, plan_kind) = events_of(step);
-        let mut next = RecoveryExecution::clone(execution).apply(step, self.now)?;
+        let ended_at =
+            outcome.map_or(self.now, |outcome| outcome.ended_between(execution.started_at, self.now));
+        let mut next = RecoveryExecution::clone(execution).apply(step, ended_at)?;
         let reason = failure.as_ref().map(|failure| failure.message.clone());
         next.failure = failure;
         if let Some(outcome) = outcome {

@@ -49,13 +49,13 @@ impl<'a> PointBook<'a> {
     ) -> Vec<CountingPoint> {
         let mut parts: Vec<CountingPoint> = Vec::with_capacity(1);
         for (index, term) in terms.iter().enumerate() {
-            let verified = self.verified_during(record, term).filter(|_| covers(record, &term.namespaces));
-            let Some((since, refuted)) = verified else { continue };
+            let verified = self.verified_since(record, term).filter(|_| covers(record, &term.namespaces));
+            let Some(since) = verified else { continue };
             // The policy's making is no edit: what was there before counts from the beginning.
             let begins = if index == 0 { Timestamp::MIN } else { term.from };
             let ends = terms.get(index + 1).map_or(Timestamp::MAX, |next| next.from);
             let from = begins.max(since).max(point.from);
-            let until = ends.min(refuted).min(point.until);
+            let until = ends.min(point.until);
             match parts.last_mut() {
                 _ if from >= until => {}
                 Some(part) if part.until == from => part.until = until,
@@ -65,21 +65,19 @@ impl<'a> PointBook<'a> {
         parts
     }
 
-    /// When a record, and all that it rests on, were verified as deep as `term` asks for.
-    fn verified_during(&self, record: &BackupRecord, term: &PolicyTerm) -> Option<(Timestamp, Timestamp)> {
-        let Some(level) = term.count_verified else { return Some((Timestamp::MIN, Timestamp::MAX)) };
-        let (mut from, mut until) = (Timestamp::MIN, Timestamp::MAX);
-        let mut next = Some(record);
+    /// Since when a record, and all that it rests on, are verified as deep as `term` asks for.
+    fn verified_since(&self, record: &BackupRecord, term: &PolicyTerm) -> Option<Timestamp> {
+        let Some(level) = term.count_verified else { return Some(Timestamp::MIN) };
+        let (mut from, mut next) = (Timestamp::MIN, Some(record));
         // What counts has a whole chain, so this ends.
         while let Some(record) = next {
-            let (since, refuted) = record.verified_during(level)?;
-            (from, until) = (from.max(since), until.min(refuted.unwrap_or(Timestamp::MAX)));
+            from = from.max(record.verified_since(level)?);
             next = match record.parent {
                 Some(parent) => Some(self.records.get(&parent)?),
                 None => None,
             };
         }
-        Some((from, until))
+        Some(from)
     }
 
     /// The records that can be restored at `now`, whoever they count for.
@@ -89,9 +87,20 @@ impl<'a> PointBook<'a> {
 
     /// The newest point that counts for `policy` at `now`, as it is now.
     pub(crate) fn newest(&self, policy: &Policy, now: Timestamp) -> Option<NewestPoint> {
-        let points = self.of_now(policy);
-        let counting = points.iter().filter(|point| point.from <= now && now < point.until);
-        counting.max_by_key(|point| (point.at, point.id)).map(NewestPoint::from)
+        let counting = self.counting_at(policy, now);
+        counting.iter().max_by_key(|point| (point.at, point.id)).map(NewestPoint::from)
+    }
+
+    /// When the last of the backups was made that count for `policy` at `now`, as it is now.
+    pub(crate) fn last_success(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        let counting = self.counting_at(policy, now);
+        counting.iter().filter_map(|point| Some(self.records.get(&point.id)?.created_at)).max()
+    }
+
+    fn counting_at(&self, policy: &Policy, now: Timestamp) -> Vec<CountingPoint> {
+        let mut points = self.of_now(policy);
+        points.retain(|point| point.from <= now && now < point.until);
+        points
     }
 
     /// What would be lost for `policy` at `now`, by location, if only that one were left.
@@ -134,6 +143,7 @@ fn exposure_point(record: &BackupRecord) -> ExposurePoint {
     ExposurePoint {
         unavailable_at: record.lifecycle.unusable_since(),
         found_bad_at: record.found_bad.as_ref().map(|found| found.at),
+        was_bad: record.was_bad.iter().map(|was| Window { from: was.found.at, until: was.until }).collect(),
         parent: record.parent,
         ..ExposurePoint::new(record.id, record.recovery_point.at, available_at.unwrap_or(record.created_at))
     }
@@ -184,7 +194,7 @@ pub(crate) fn count_alike(before: &BackupRecord, after: &BackupRecord) -> bool {
 
 /// Whether two states of a record are verified alike, as far as that decides what counts.
 pub(crate) fn verified_alike(before: &BackupRecord, after: &BackupRecord) -> bool {
-    VerificationLevel::ALL.iter().all(|level| before.verified_during(*level) == after.verified_during(*level))
+    VerificationLevel::ALL.iter().all(|level| before.verified_since(*level) == after.verified_since(*level))
 }
 
 /// The target of a policy without one: nothing ever misses it.
@@ -261,7 +271,7 @@ pub(crate) fn suspensions(terms: &[PolicyTerm]) -> Vec<Window> {
 mod tests {
     use super::*;
     use crate::{
-        model::{Evidence, EvidenceSource},
+        model::{Evidence, EvidenceSource, FoundBad, RestoredBy},
         testing::fixtures,
     };
 
@@ -271,17 +281,15 @@ mod tests {
         fixtures::START.saturating_add(std::time::Duration::from_secs(seconds))
     }
 
+    fn passed(record: &mut BackupRecord, seconds: u64) {
+        let found_by = EvidenceSource::Verification(fixtures::id(1));
+        record.note_evidence(Evidence { level: ASKED, at: at(seconds), passed: true, found_by });
+    }
+
     fn record(number: u64, verified: Option<u64>) -> BackupRecord {
         let mut record = fixtures::record(number);
-        let found_by = EvidenceSource::Verification(fixtures::id(number));
         if let Some(seconds) = verified {
-            record.note_evidence(Evidence {
-                level: ASKED,
-                at: at(seconds),
-                passed: true,
-                found_by,
-                since: None,
-            });
+            passed(&mut record, seconds);
         }
         record
     }
@@ -318,5 +326,38 @@ mod tests {
         assert_eq!(starts(None), [at(300_000)], "a gap while it was asked for");
         assert_eq!(starts(Some(250_000)), [at(250_000)], "a gap until it was verified");
         assert_eq!(starts(Some(100_000)), []);
+    }
+
+    fn counted(record: &BackupRecord, book: Book) -> Vec<(Timestamp, Timestamp)> {
+        let policy = fixtures::policy(1);
+        let points = PointBook::new([record], book).of(&policy, &[PolicyTerm::of(&policy, Timestamp::MIN)]);
+        points.iter().map(|point| (point.from, point.until)).collect()
+    }
+
+    #[test]
+    fn what_was_made_during_a_restore_counts_from_its_first_verification_however_often_it_is_repeated() {
+        let mut record = fixtures::record(1);
+        record.made_during = Some(RestoredBy::DrTest(fixtures::id(1)));
+        let policy = fixtures::policy(1);
+        let success = |record: &BackupRecord| {
+            PointBook::new([record], Book::AsKnown).last_success(&policy, at(300_000))
+        };
+        assert_eq!((counted(&record, Book::AsKnown), success(&record)), (vec![], None));
+        passed(&mut record, 100_000);
+        passed(&mut record, 200_000);
+        assert_eq!(counted(&record, Book::AsKnown), [(at(100_000), Timestamp::MAX)]);
+        assert_eq!(success(&record), Some(record.created_at));
+    }
+
+    #[test]
+    fn the_book_as_it_was_known_remembers_when_a_record_was_taken_for_bad() {
+        let mut record = fixtures::record(1);
+        let begin = counted(&record, Book::AsKnown)[0].0;
+        record.find_bad(FoundBad { at: at(100_000), reason: "the network was down".to_owned() });
+        assert!(!record.find_bad(FoundBad { at: at(150_000), reason: "still".to_owned() }), "no news");
+        record.find_good(at(200_000));
+        let known = [(begin, at(100_000)), (at(200_000), Timestamp::MAX)];
+        assert_eq!(counted(&record, Book::AsKnown), known);
+        assert_eq!(counted(&record, Book::Restated), [(begin, Timestamp::MAX)]);
     }
 }

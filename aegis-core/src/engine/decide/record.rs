@@ -1,5 +1,7 @@
 //! The record of a backup that ended with something, and what people do to records.
 
+use std::collections::BTreeMap;
+
 use super::{Decider, NameTaken};
 use crate::{
     engine::EngineError,
@@ -73,7 +75,9 @@ impl Decider<'_> {
             encryption: result.encryption.clone(),
             ttl: job.ttl,
             evidence: Vec::new(),
+            first_passed: BTreeMap::new(),
             found_bad: None,
+            was_bad: Vec::new(),
             made_during: new.made_during,
             holds: Vec::new(),
             protected: false,

@@ -60,6 +60,21 @@ impl Decider<'_> {
         }
     }
 
+    /// Ends a verification whose record the driver does not find: that is a finding, too.
+    ///
+    /// # Errors
+    /// [`TransitionError`] if it has ended meanwhile.
+    pub(crate) fn miss_verified_record(
+        &self,
+        verification: &Versioned<Verification>,
+        record: Option<&Versioned<BackupRecord>>,
+        reason: String,
+    ) -> Result<VerificationStep, TransitionError> {
+        let failed = Some(VerificationLevel::Present);
+        let verdict = Verdict { step: CheckStep::Fail, passed: None, failed, reason: Some(reason) };
+        self.end_verification(verification, record, &verdict, None)
+    }
+
     /// Ends a verification that could not be done.
     ///
     /// # Errors
@@ -81,7 +96,9 @@ impl Decider<'_> {
         verdict: &Verdict,
         outcome: Option<&Outcome>,
     ) -> Result<VerificationStep, TransitionError> {
-        let mut next = Verification::clone(verification).apply(verdict.step, self.now)?;
+        let ended_at =
+            outcome.map_or(self.now, |outcome| outcome.ended_between(verification.started_at, self.now));
+        let mut next = Verification::clone(verification).apply(verdict.step, ended_at)?;
         next.passed_level = verdict.passed;
         next.reason.clone_from(&verdict.reason);
         if let Some(outcome) = outcome {
@@ -93,7 +110,7 @@ impl Decider<'_> {
         let facts = EventFacts {
             cluster: Some(verification.cluster.clone()),
             record: Some(verification.record.id),
-            duration: Some(self.now.since(verification.started_at)),
+            duration: Some(ended_at.since(verification.started_at)),
             reason: verdict.reason.clone(),
             ..EventFacts::default()
         };
@@ -117,7 +134,7 @@ impl Decider<'_> {
         let outcomes = [(verdict.passed, true), (verdict.failed, false)];
         for (level, passed) in outcomes.into_iter().filter_map(|(level, passed)| Some((level?, passed))) {
             let found_by = EvidenceSource::Verification(verification.id);
-            next.note_evidence(Evidence { level, at: self.now, passed, found_by, since: None });
+            next.note_evidence(Evidence { level, at: self.now, passed, found_by });
         }
         for copy in &mut next.copies {
             if verdict.passed.is_some() && copy.location == verification.record.location {
@@ -125,16 +142,14 @@ impl Decider<'_> {
             }
         }
         let mut kind = EventKind::RecordChecked;
-        if verdict.failed.is_some() && next.found_bad.is_none() {
+        if verdict.failed.is_some() {
             let reason = verdict.reason.clone().unwrap_or_else(|| "a check failed".to_owned());
-            next.found_bad = Some(FoundBad { at: self.now, reason });
-            kind = EventKind::RecordFoundBad;
-        } else if verdict.failed.is_none()
-            && record.found_bad.is_some()
-            && verdict.passed.is_some_and(|level| failed_at_or_below(record, level))
-        {
+            if next.find_bad(FoundBad { at: self.now, reason }) {
+                kind = EventKind::RecordFoundBad;
+            }
+        } else if verdict.passed.is_some_and(|level| failed_at_or_below(record, level)) {
             // The same check, passed: what was found was mended, or was a fault of the check.
-            next.found_bad = None;
+            next.find_good(self.now);
         }
         let facts = EventFacts { reason: verdict.reason.clone(), ..record_facts(record) };
         changeset.update(record.version, next, kind, facts);

@@ -8,8 +8,8 @@ use crate::{
     engine::{
         EngineError,
         decide::{
-            PointBook, count_alike, counts_by_itself, covers, keep_rpo, note_newest, policy_facts, rpo_state,
-            verified_alike, with_due,
+            PointBook, count_alike, covers, keep_rpo, note_newest, policy_facts, rpo_state, verified_alike,
+            with_due,
         },
     },
     model::{
@@ -31,6 +31,12 @@ enum Novelty {
     Judged,
     /// It was verified, so that it, and all that rests on it, may begin to count where that is asked for.
     Verified,
+}
+
+/// What counts for a policy, by all that is in the catalogue.
+struct PolicyStanding {
+    newest: Option<NewestPoint>,
+    last_success: Option<Timestamp>,
 }
 
 impl Core {
@@ -104,19 +110,24 @@ impl Core {
         let rests_on_newest =
             record.parent.is_none_or(|id| rpo.newest().is_some_and(|newest| newest.id == id));
         let changed = if novelty == Novelty::New && rests_on_newest {
-            let points = PointBook::new([&without_parent(record)], Book::AsKnown).newest(policy, now);
-            points.map_or(StateChange::Unchanged, |point| rpo.point_added(&counting(point), now))
+            let alone = without_parent(record);
+            let book = PointBook::new([&alone], Book::AsKnown);
+            state.last_success_at = state.last_success_at.max(book.last_success(policy, now));
+            let point = book.newest(policy, now);
+            point.map_or(StateChange::Unchanged, |point| rpo.point_added(&counting(point), now))
         } else {
-            rpo.replace(self.newest_point(policy, Some(record), now).await?, now)
+            let standing = self.standing(policy, Some(record), now).await?;
+            state.last_success_at = match novelty {
+                // That a backup succeeded stays true when it has served its time.
+                Novelty::New | Novelty::Gone | Novelty::Verified => {
+                    state.last_success_at.max(standing.last_success)
+                }
+                Novelty::Judged => standing.last_success,
+            };
+            rpo.replace(standing.newest, now)
         };
         if changed != StateChange::Unchanged {
             keep_rpo(&mut state, &rpo);
-        }
-        if matches!(novelty, Novelty::New | Novelty::Verified)
-            && counts_by_itself(record, policy).is_some_and(|from| from <= now)
-            && covers(record, &policy.namespaces)
-        {
-            state.last_success_at = state.last_success_at.max(Some(record.created_at));
         }
         if novelty == Novelty::New && record.policy == Some(policy.id) {
             state.note_backup(RecentBackup::of(record));
@@ -149,8 +160,9 @@ impl Core {
                 };
                 let mut changeset = self.decider(None).changeset_by(actor.clone());
                 let mut next = PolicyState::clone(&state);
-                let newest = self.newest_point(&policy, None, changeset.at).await?;
-                note_newest(&mut next, &policy, newest, changeset.at);
+                let standing = self.standing(&policy, None, changeset.at).await?;
+                note_newest(&mut next, &policy, standing.newest, changeset.at);
+                next.last_success_at = next.last_success_at.max(standing.last_success);
                 let mut query =
                     RecordQuery::new(Scope::Everyone).with_window(Window::first(PolicyState::RECENT));
                 query.policy = Some(policy.id);
@@ -201,13 +213,23 @@ impl Core {
         changed: Option<&BackupRecord>,
         now: Timestamp,
     ) -> Result<Option<NewestPoint>, EngineError> {
+        Ok(self.standing(policy, changed, now).await?.newest)
+    }
+
+    async fn standing(
+        &self,
+        policy: &Policy,
+        changed: Option<&BackupRecord>,
+        now: Timestamp,
+    ) -> Result<PolicyStanding, EngineError> {
         let there = [RecordState::Available, RecordState::Expired];
         let records = self.records_of(&policy.tenant, &policy.cluster, &there).await?;
         let others = records
             .iter()
             .map(|record| &**record)
             .filter(|record| changed.is_none_or(|changed| changed.id != record.id));
-        Ok(PointBook::new(others.chain(changed), Book::AsKnown).newest(policy, now))
+        let book = PointBook::new(others.chain(changed), Book::AsKnown);
+        Ok(PolicyStanding { newest: book.newest(policy, now), last_success: book.last_success(policy, now) })
     }
 
     /// The records of a cluster in these states; in any if none is named.

@@ -77,6 +77,12 @@ pub struct DrRun {
 }
 
 impl DrRun {
+    /// Whether it restores all that the record holds: a part proves that part alone.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.record.namespaces.iter().all(|name| self.namespaces.contains(name))
+    }
+
     /// The namespaces of the target cluster that it writes to; none where it restores to folders.
     #[must_use]
     pub fn into_namespaces(&self) -> Vec<NamespaceName> {
@@ -222,7 +228,8 @@ pub struct DrTest {
     pub conclusion: Option<DrConclusion>,
     /// What became of the removal of what was restored; `None` until then, or if nothing was.
     pub clean_up: Option<DrCleanUp>,
-    /// The highest level that it proved: only of a test that passed.
+    /// The highest level that it proved, of what it restored: only of a test that passed. It is
+    /// evidence for the record only if [that was all of it](DrRun::is_whole).
     pub passed_level: Option<VerificationLevel>,
     /// Why it failed or was not run, for a person.
     pub reason: Option<String>,

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::Window;
 use crate::model::{Consistency, RecordId, RecoveryPoint, Timestamp};
 
 /// The recovery point time of a backup that ran from `started_at` to `ended_at`.
@@ -29,7 +30,7 @@ pub fn recovery_point(
 }
 
 /// A record, as exposure sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExposurePoint {
     /// The record.
     pub id: RecordId,
@@ -41,6 +42,8 @@ pub struct ExposurePoint {
     pub unavailable_at: Option<Timestamp>,
     /// When it was found bad.
     pub found_bad_at: Option<Timestamp>,
+    /// When it was taken for bad before, and found good again.
+    pub was_bad: Vec<Window>,
     /// The record that it can't be restored without.
     pub parent: Option<RecordId>,
 }
@@ -49,14 +52,22 @@ impl ExposurePoint {
     /// A point that is still good and rests on no other.
     #[must_use]
     pub const fn new(id: RecordId, at: Timestamp, available_at: Timestamp) -> Self {
-        Self { id, at, available_at, unavailable_at: None, found_bad_at: None, parent: None }
+        Self {
+            id,
+            at,
+            available_at,
+            unavailable_at: None,
+            found_bad_at: None,
+            was_bad: Vec::new(),
+            parent: None,
+        }
     }
 }
 
 /// Which knowledge a verdict on the past rests on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Book {
-    /// As known then: a point counts until it was found bad.
+    /// As known then: a point counts until it was found bad, and again once it was found good.
     #[default]
     AsKnown,
     /// As known now: a point that was found bad never counted, nor did its children.
@@ -91,24 +102,44 @@ pub fn resolve_chains(points: &[ExposurePoint], book: Book) -> Vec<CountingPoint
         };
         CountingPoint { id: point.id, at: point.at.min(point.available_at), from, until }
     };
-    if points.iter().all(|point| point.parent.is_none()) {
-        return points.iter().map(own).filter(|point| point.from < point.until).collect();
-    }
-    let by_id: HashMap<_, _> = points.iter().map(|point| (point.id, point)).collect();
+    let gaps_of = |point: &ExposurePoint| match book {
+        Book::AsKnown => point.was_bad.clone(),
+        // It is known now that it was good all the time.
+        Book::Restated => Vec::new(),
+    };
+    let is_flat = points.iter().all(|point| point.parent.is_none());
+    let by_id: HashMap<_, _> =
+        if is_flat { HashMap::new() } else { points.iter().map(|point| (point.id, point)).collect() };
     let whole = |point: &ExposurePoint| {
-        let mut counting = own(point);
+        let (mut counting, mut gaps) = (own(point), gaps_of(point));
         let (mut parent, mut steps) = (point.parent, 0);
         while let Some(id) = parent {
             let ancestor = by_id.get(&id).filter(|_| steps <= points.len())?;
             let theirs = own(ancestor);
             counting.from = counting.from.max(theirs.from);
             counting.until = counting.until.min(theirs.until);
+            gaps.extend(gaps_of(ancestor));
             parent = ancestor.parent;
             steps += 1;
         }
-        Some(counting)
+        Some((counting, gaps))
     };
-    points.iter().filter_map(whole).filter(|point| point.from < point.until).collect()
+    let mut parts = Vec::with_capacity(points.len());
+    for (counting, gaps) in points.iter().filter_map(whole) {
+        add_outside(&mut parts, counting, gaps);
+    }
+    parts
+}
+
+/// Adds the parts of `point` that lie outside of all `gaps`.
+fn add_outside(parts: &mut Vec<CountingPoint>, mut point: CountingPoint, mut gaps: Vec<Window>) {
+    gaps.sort();
+    for gap in gaps.into_iter().filter(|gap| gap.from < gap.until) {
+        let before = CountingPoint { until: point.until.min(gap.from), ..point };
+        parts.extend((before.from < before.until).then_some(before));
+        point.from = point.from.max(gap.until);
+    }
+    parts.extend((point.from < point.until).then_some(point));
 }
 
 /// How much would be lost at an instant.

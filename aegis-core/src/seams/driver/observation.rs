@@ -70,6 +70,16 @@ pub struct Outcome {
     pub result: WorkResult,
 }
 
+impl Outcome {
+    /// When an operation that began at `from` ended, having been seen to have ended at `seen_at`: how
+    /// often the engine looks is no part of how long it took. Another's clock that says what can't be
+    /// is not believed.
+    #[must_use]
+    pub fn ended_between(&self, from: Timestamp, seen_at: Timestamp) -> Timestamp {
+        if (from..=seen_at).contains(&self.ended_at) { self.ended_at } else { seen_at }
+    }
+}
+
 /// What an operation made or found; matches the kind of its work unless nothing came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkResult {

@@ -5,8 +5,8 @@ use crate::{
     engine::decide::{Decider, job::failure_of, record::record_facts},
     model::{
         BackupRecord, CheckStatus, CheckStep, ClusterState, DrCleanUp, DrConclusion, DrKeep, DrPhase, DrRun,
-        DrTest, EventFacts, EventKind, Evidence, EvidenceSource, Machine, RecordUse, RestoreTarget,
-        RestoredBy, Timestamp, TransitionError, VerificationLevel, Versioned,
+        DrTest, EventFacts, EventKind, Evidence, EvidenceSource, Machine, Principal, RecordUse,
+        RestoreTarget, RestoredBy, Timestamp, TransitionError, VerificationLevel, Versioned,
     },
     seams::{Changeset, CleanUpResult, EndStatus, Observation, Outcome, WorkResult},
 };
@@ -154,7 +154,9 @@ impl Decider<'_> {
         self.end_dr_test(test, around, next)
     }
 
-    /// Ends a DR test whose restore the driver refused for good: nothing was touched.
+    /// Ends a DR test whose restore the driver refused for good: nothing was touched. Where it did not
+    /// find what it was asked for, the record's own cluster is asked whether its data is there: the
+    /// target may as well lack a namespace, or see another storage.
     ///
     /// # Errors
     /// [`TransitionError`] if it has ended meanwhile.
@@ -163,11 +165,11 @@ impl Decider<'_> {
         test: &Versioned<DrTest>,
         around: DrTestSurroundings<'_>,
         reason: String,
-        record_is_gone: bool,
+        is_missing: bool,
     ) -> Result<Changeset, TransitionError> {
         let mut next = DrTest::clone(test);
-        next.conclusion = Some(if record_is_gone {
-            DrConclusion::failed(VerificationLevel::Restored, reason)
+        next.conclusion = Some(if is_missing {
+            DrConclusion::failed(VerificationLevel::Present, reason)
         } else {
             DrConclusion::not_run(reason)
         });
@@ -193,7 +195,7 @@ impl Decider<'_> {
         let facts = EventFacts { reason: end.reason, ..facts_of(&next) };
         let mut changeset = self.changeset();
         if let Some(record) = around.record {
-            self.note_dr_test(&mut changeset, &next, record, end.failed_level);
+            self.note_dr_test(&mut changeset, &next, record, around, end.failed_level);
         }
         let by = RestoredBy::DrTest(test.id);
         if let Some(cluster) =
@@ -213,29 +215,36 @@ impl Decider<'_> {
         changeset: &mut Changeset,
         test: &DrTest,
         record: &Versioned<BackupRecord>,
+        around: DrTestSurroundings<'_>,
         failed: Option<VerificationLevel>,
     ) {
         let mut next = BackupRecord::clone(record);
         next.uses.retain(|by| *by != RecordUse::DrTest(test.id));
         let found_by = EvidenceSource::DrTest(test.id);
-        let mut note = |level, passed| {
-            next.note_evidence(Evidence { level, at: self.now, passed, found_by, since: None })
-        };
-        if let Some(level) = test.passed_level {
+        let mut note = |level, passed| next.note_evidence(Evidence { level, at: self.now, passed, found_by });
+        let proven = test.run.as_ref().filter(|run| run.is_whole()).zip(test.passed_level);
+        if let Some((_, level)) = proven {
             note(VerificationLevel::Restored, true);
             note(level, true);
         }
         if let Some(level) = failed {
             note(level, false);
         }
-        if let (Some(_), Some(run)) = (test.passed_level, &test.run) {
+        if let Some((run, _)) = proven {
             for copy in next.copies.iter_mut().filter(|copy| copy.location == run.record.location) {
                 copy.last_verified_at = Some(self.now);
             }
         }
-        let found_out = test.passed_level.is_some() || failed.is_some();
+        let found_out = proven.is_some() || failed.is_some();
         let kind = if found_out { EventKind::RecordChecked } else { EventKind::RecordUseChanged };
         let facts = EventFacts { reason: test.reason.clone(), ..record_facts(record) };
+        if let Some(level) = around.presence_check.filter(|_| failed == Some(VerificationLevel::Present)) {
+            let (by, timeout) = (Principal::engine(), around.verification_timeout);
+            let check = self.new_verification(changeset, &mut next, level, by, timeout);
+            if let Some(check) = check {
+                changeset.insert(check, EventKind::VerificationStarted, record_facts(record));
+            }
+        }
         changeset.update(record.version, next, kind, facts);
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct DrTestSurroundings<'a> {
     pub(crate) record: Option<&'a Versioned<BackupRecord>>,
     /// The target cluster.
     pub(crate) cluster: Option<&'a Versioned<ClusterState>>,
+    /// The shallowest check by which the record's own cluster tells whether its data is there.
+    pub(crate) presence_check: Option<VerificationLevel>,
     /// How long the verification of its record may run.
     pub(crate) verification_timeout: std::time::Duration,
     /// The target's driver, if it can't remove what it restored.

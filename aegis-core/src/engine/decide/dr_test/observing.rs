@@ -55,7 +55,7 @@ impl Decider<'_> {
                 if brought_something(around.record, result) =>
             {
                 next.restore = Some(DrRestore {
-                    duration: self.now.since(test.started_at),
+                    duration: outcome.ended_between(test.started_at, self.now).since(test.started_at),
                     bytes: result.bytes,
                     restored: result.restored.clone(),
                 });

@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         BackupRecord, CheckStatus, ClusterState, DrPhase, DrRun, DrTest, DrTestRule, Policy, PolicyState,
-        Principal, Timestamp, Verification, Versioned,
+        Principal, Timestamp, Verification, VerificationLevel, Versioned,
     },
     rules::{Activity, Standing, settle},
     seams::{
@@ -26,6 +26,7 @@ use crate::{
 struct Around {
     record: Option<Versioned<BackupRecord>>,
     cluster: Option<Versioned<ClusterState>>,
+    presence_check: Option<VerificationLevel>,
     verification_timeout: std::time::Duration,
     lacks_clean_up: Option<&'static str>,
 }
@@ -35,6 +36,7 @@ impl Around {
         DrTestSurroundings {
             record: self.record.as_ref(),
             cluster: self.cluster.as_ref(),
+            presence_check: self.presence_check,
             verification_timeout: self.verification_timeout,
             lacks_clean_up: self.lacks_clean_up,
         }
@@ -218,24 +220,30 @@ impl Worker {
             tracing::warn!(test = %test.id, %kind, %error, "work of a DR test was not started yet");
             return Ok(());
         }
-        let record_is_gone = error.class() == ErrorClass::NotFound;
+        let is_missing = error.class() == ErrorClass::NotFound;
         let reason = failure_of(&error).message;
         let decider = self.decider();
         let mut changeset = if operation.work.kind() == WorkKind::CleanUp {
             decider.fail_dr_clean_up(test, around.as_ref(), reason)?
         } else {
-            decider.refuse_dr_restore(test, around.as_ref(), reason, record_is_gone)?
+            decider.refuse_dr_restore(test, around.as_ref(), reason, is_missing)?
         };
         self.core.note_exposure(&mut changeset).await?;
-        self.commit(changeset).await?;
+        if let (Outcome::Applied, Some(record)) = (self.commit(changeset).await?, &around.record) {
+            self.core.wake(&record.cluster);
+        }
         Ok(())
     }
 
     async fn around_dr_test(&self, test: &DrTest, run: &DrRun) -> Result<Around, Interrupted> {
         let everyone = Scope::Everyone;
         let capabilities = self.served().map(|served| served.driver.capabilities());
+        let own = self.core.cluster_of(&test.tenant, &run.record.cluster).ok();
+        let checks = own.map(|served| &served.driver.capabilities().verification);
         Ok(Around {
             record: self.core.store.find(&everyone, run.record.id).await?,
+            presence_check: checks
+                .and_then(|levels| levels.range(VerificationLevel::Present..).next().copied()),
             cluster: self.core.store.find(&everyone, test.target_cluster.clone()).await?,
             verification_timeout: self.core.options.verification_timeout,
             lacks_clean_up: capabilities.filter(|can| !can.has(Feature::CleanUp)).map(|can| can.driver),

@@ -7,7 +7,7 @@ use crate::{
         runtime::{Worker, worker::Interrupted},
     },
     model::{BackupRecord, CheckStatus, Verification, Versioned},
-    seams::{Observation, Operation, Scope, StoreExt, VerificationQuery},
+    seams::{ErrorClass, Observation, Operation, Scope, StoreExt, VerificationQuery},
 };
 
 impl Worker {
@@ -59,8 +59,13 @@ impl Worker {
             return Ok(());
         }
         let reason = failure_of(&error).message;
-        let step = self.decider().give_up_verification(verification, record, reason)?;
-        if let VerificationStep::Commit(changeset) = step {
+        let step = if error.class() == ErrorClass::NotFound {
+            self.decider().miss_verified_record(verification, record, reason)?
+        } else {
+            self.decider().give_up_verification(verification, record, reason)?
+        };
+        if let VerificationStep::Commit(mut changeset) = step {
+            self.core.note_exposure(&mut changeset).await?;
             self.commit(changeset).await?;
         }
         Ok(())

@@ -101,9 +101,12 @@ fn a_point_counts_from_when_it_is_usable_until_its_deletion_begins_or_it_is_foun
     let mut one = point(1, 0, 10);
     one.unavailable_at = Some(t(20));
     let exposure = |one: ExposurePoint, s| exposure_at(&counting(&[one]), t(s)).duration();
-    assert_eq!([9, 10, 19, 20].map(|s| exposure(one, s)), [None, Some(seconds(10)), Some(seconds(19)), None]);
+    assert_eq!(
+        [9, 10, 19, 20].map(|s| exposure(one.clone(), s)),
+        [None, Some(seconds(10)), Some(seconds(19)), None]
+    );
     one.found_bad_at = Some(t(15));
-    assert_eq!([14, 15].map(|s| exposure(one, s)), [Some(seconds(14)), None]);
+    assert_eq!([14, 15].map(|s| exposure(one.clone(), s)), [Some(seconds(14)), None]);
 }
 
 #[test]
@@ -150,6 +153,20 @@ fn in_the_restated_book_a_point_found_bad_never_counted_nor_did_its_children() {
     let total = |book| swept(&points, book, (0, 100), &[(0, 30)], &[]).share.compliant;
     assert_eq!(total(Book::AsKnown), seconds(50), "until the finding");
     assert_eq!(total(Book::Restated), seconds(30), "only what the good one gives");
+}
+
+#[test]
+fn what_was_taken_for_bad_and_found_good_did_not_count_in_between_nor_did_its_children() {
+    let (mut full, mut child) = (point(1, 0, 0), point(2, 10, 10));
+    child.parent = Some(id(1));
+    full.was_bad = vec![Window { from: t(60), until: t(70) }, Window { from: t(30), until: t(50) }];
+    let points = [full, child];
+    let spans = |book| {
+        let spans = resolve_chains(&points, book).into_iter().filter(|point| point.id == id(2));
+        spans.map(|point| (point.from, point.until)).collect::<Vec<_>>()
+    };
+    assert_eq!(spans(Book::AsKnown), [(t(10), t(30)), (t(50), t(60)), (t(70), Timestamp::MAX)]);
+    assert_eq!(spans(Book::Restated), [(t(10), Timestamp::MAX)], "it was good all the time");
 }
 
 #[test]

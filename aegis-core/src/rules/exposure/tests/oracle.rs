@@ -26,12 +26,19 @@ fn any_points() -> impl Strategy<Value = Vec<ExposurePoint>> {
             // A few reflect an instant after they are available, by a clock that is wrong.
             let span = (-100..END, -15..80i64, proptest::option::weighted(0.6, 1..300i64));
             let finding = proptest::option::weighted(0.2, 0..END);
+            let mistaken = proptest::collection::vec((0..END, 0..200i64), 0..3);
             let parent = proptest::option::weighted(0.3, 0..14usize);
-            (span, finding, parent).prop_map(move |((at, took, lives), found, parent)| ExposurePoint {
-                unavailable_at: lives.map(|lives| t(at + took + lives)),
-                found_bad_at: found.map(t),
-                parent: parent.filter(|parent| *parent != n).map(id),
-                ..ExposurePoint::new(id(n), t(at), t(at + took))
+            (span, finding, mistaken, parent).prop_map(move |((at, took, lives), found, mistaken, parent)| {
+                ExposurePoint {
+                    unavailable_at: lives.map(|lives| t(at + took + lives)),
+                    found_bad_at: found.map(t),
+                    was_bad: mistaken
+                        .into_iter()
+                        .map(|(from, length)| Window { from: t(from), until: t(from + length) })
+                        .collect(),
+                    parent: parent.filter(|parent| *parent != n).map(id),
+                    ..ExposurePoint::new(id(n), t(at), t(at + took))
+                }
             })
         };
         (0..count).map(point).collect::<Vec<_>>()
@@ -43,7 +50,10 @@ fn usable(points: &[ExposurePoint], point: &ExposurePoint, now: Timestamp, book:
     let (mut at, mut steps) = (Some(point), 0);
     while let Some(p) = at {
         let bad = match book {
-            Book::AsKnown => p.found_bad_at.is_some_and(|found| found <= now),
+            Book::AsKnown => {
+                p.found_bad_at.is_some_and(|found| found <= now)
+                    || p.was_bad.iter().any(|was| was.from <= now && now < was.until)
+            }
             Book::Restated => p.found_bad_at.is_some(),
         };
         if bad

@@ -1,6 +1,6 @@
 //! Entities to write: every field set, names in many scripts.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::model::{
     RecordChoice, RecordCopy, RecordLifecycle, RecordRef, RecordUse, RecoveryExecution, RecoveryPlan,
     RecoveryPoint, Reservation, ReservationKey, ResourceCounts, RestoreOptions, RestoreTarget, RestoredBy,
     RetentionDecision, RetentionRules, RetentionRun, Rpo, Rto, Schedule, ScheduleOptions, Seconds, Sizes,
-    Slot, SlotOutcome, StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel,
+    Slot, SlotOutcome, StorageUri, TenantId, Timestamp, UsablePoint, Verification, VerificationLevel, WasBad,
 };
 
 /// The instant `n` seconds and some microseconds after the suite's beginning.
@@ -224,7 +224,9 @@ pub(super) fn record(n: u32) -> BackupRecord {
         encryption: Some(Encryption { algorithm: "AES-256-CTR".to_owned(), key_id: Some("k1".to_owned()) }),
         ttl: Some(Duration::from_secs(86_400)),
         evidence: Vec::new(),
+        first_passed: BTreeMap::new(),
         found_bad: None,
+        was_bad: Vec::new(),
         made_during: None,
         holds: Vec::new(),
         protected: false,
@@ -264,9 +266,13 @@ fn full_record(n: u32) -> BackupRecord {
             at: at(n),
             passed: true,
             found_by: EvidenceSource::DrTest(id(n)),
-            since: None,
         }],
+        first_passed: [(VerificationLevel::Restored, at(n))].into(),
         found_bad: Some(FoundBad { at: at(n), reason: "the index is cut".to_owned() }),
+        was_bad: vec![WasBad {
+            found: FoundBad { at: at(n), reason: "a block is missing".to_owned() },
+            until: at(n + 1),
+        }],
         made_during: Some(RestoredBy::DrTest(id(n))),
         holds: vec![Hold {
             name: name("Rechtsstreit"),
