@@ -51,12 +51,19 @@ impl LogVerification {
         self.chains.iter().map(|chain| chain.ends).max().unwrap_or_default()
     }
 
-    /// The position up to which anchors vouch for every chain that has events; `None` if one was
+    /// The position up to which anchors vouch for every event; `None` if a chain that has events was
     /// never anchored.
     #[must_use]
     pub fn anchored(&self) -> Option<Position> {
-        let with_events = self.chains.iter().filter(|chain| chain.events > 0);
-        with_events.map(|chain| chain.anchored).min().flatten()
+        let mut vouched = self.through();
+        for chain in self.chains.iter().filter(|chain| chain.events > 0) {
+            let anchored = chain.anchored?;
+            // Nothing of a chain that is anchored to its end goes without.
+            if anchored < chain.ends {
+                vouched = vouched.min(anchored);
+            }
+        }
+        Some(vouched)
     }
 
     fn note(&mut self, finding: LogFinding) {
