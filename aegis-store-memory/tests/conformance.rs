@@ -92,7 +92,7 @@ mod wrapped {
 macro_rules! catches {
     ($($behaviour:ident: $($mutation:expr),+;)+) => {
         $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[tokio::test]
             async fn $behaviour() {
                 for mutation in [$($mutation),+] {
                     let ran = tokio::spawn(async move { suite::$behaviour(&Memory(Some(mutation))).await });
