@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aegis_core::{
-    engine::NewPolicy,
+    engine::{NewPolicy, PolicyChange},
     model::{
         Bytes, KeepRules, NamespaceSelection, RecordState, RetentionRules, Schedule, Timestamp, ZoneName,
     },
@@ -14,7 +14,7 @@ use aegis_core::{
             simulate,
         },
     },
-    seams::{Clock, RecordQuery, Scope},
+    seams::{Clock, ErrorClass, RecordQuery, Scope},
     testing::ScriptedDriver,
 };
 
@@ -100,4 +100,41 @@ async fn the_engine_does_what_the_simulation_foretold() {
     let states =
         ["available", "expired", "gone"].map(|state| records.iter().filter(|(_, is)| *is == state).count());
     assert!(states.iter().all(|count| *count > 2), "{states:?}");
+}
+
+#[tokio::test]
+async fn a_policy_is_foreseen_under_another_schedule_in_the_world_that_its_backups_show() {
+    let world = World::new();
+    let aegis = world.engine();
+    let daily = Schedule::cron("0 2 * * *".parse().unwrap(), ZoneName::UTC);
+    let policy = NewPolicy::new(
+        name("foreseen"),
+        local(),
+        NamespaceSelection::all(),
+        daily.clone(),
+        RetentionRules::days(2),
+    );
+    let policy = tenant(&aegis).create_policy(policy).await.unwrap().policy;
+    let early = tenant(&aegis).foresee_policy(policy.id, &PolicyChange::default()).await.unwrap_err();
+    assert_eq!(early.class(), ErrorClass::InvalidTransition);
+    assert!(early.to_string().contains("run it once"), "{early}");
+
+    world.run(&aegis, HOUR * 24 * 3).await;
+    let mut change = PolicyChange::default();
+    change.schedule = Some(Schedule::cron("0 * * * *".parse().unwrap(), ZoneName::UTC));
+    let mut foreseen = Vec::new();
+    for change in [PolicyChange::default(), change] {
+        let mut scenario = tenant(&aegis).foresee_policy(policy.id, &change).await.unwrap();
+        assert_eq!(scenario.start, world.clock.now());
+        (scenario.length, scenario.sweep_interval) = (HOUR * 24 * 10, HOUR);
+        let history = simulate(&scenario).unwrap().policies.remove(0);
+        let [run, ..] = &history.runs[..] else { panic!("nothing ran") };
+        assert_eq!(run.ended_at.since(run.started_at), ScriptedDriver::USUAL_DURATION);
+        let last = *history.curve.last().unwrap();
+        foreseen.push((history.runs.len(), last.points));
+    }
+    // Two days are kept, and one in its grace time. The hours at which the ten days begin and end are no slots of theirs.
+    assert_eq!(foreseen, [(10, 3), (239, 72)]);
+    let unchanged = tenant(&aegis).policy(policy.id).await.unwrap().policy;
+    assert_eq!(unchanged.schedule, daily);
 }

@@ -221,7 +221,7 @@ fn take_back(changeset: &mut Changeset, policy: &Policy, ahead: &[Versioned<Slot
     }
 }
 
-fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy {
+pub(super) fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy {
     let mut policy = Policy::clone(before);
     let change = change.clone();
     if let Some(name) = change.name {

@@ -2,6 +2,7 @@
 
 mod changing;
 mod checking;
+mod foreseeing;
 
 use std::{num::NonZeroU32, time::Duration};
 
