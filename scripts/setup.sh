@@ -2,7 +2,7 @@
 # Installs what the tests need beside Rust, Go, Node and Python; quick when all of it is there.
 #
 #   bash scripts/setup.sh          everything
-#   bash scripts/setup.sh NAME…    only: restic, postgres, nextest, deny, versitygw, azurite
+#   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, nextest, deny, versitygw, azurite
 #
 # Debian's packages go where Debian puts them; everything else goes to a cache outside of the clone
 # (AEGIS_CACHE, default ~/.cache/aegis). Only package registries are asked.
@@ -32,6 +32,8 @@ debian() { # PACKAGE
 }
 
 install_restic() { command -v restic >/dev/null || debian restic; }
+install_curl() { command -v curl >/dev/null || debian curl; }
+install_jq() { command -v jq >/dev/null || debian jq; }
 
 install_postgres() {
   command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || debian postgresql
@@ -72,10 +74,10 @@ install_azurite() {
   stamp azurite "$AZURITE"
 }
 
-[ $# -gt 0 ] || set -- restic postgres nextest versitygw azurite deny
+[ $# -gt 0 ] || set -- restic postgres curl jq nextest versitygw azurite deny
 for tool in "$@"; do
   case "$tool" in
-    restic | postgres | nextest | deny | versitygw | azurite) "install_$tool" ;;
+    restic | postgres | curl | jq | nextest | deny | versitygw | azurite) "install_$tool" ;;
     *) printf 'setup: no such tool: %s\n' "$tool" >&2; exit 2 ;;
   esac
 done

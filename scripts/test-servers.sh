@@ -16,6 +16,8 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cache="${AEGIS_CACHE:-$HOME/.cache/aegis}"
 bucket=aegis-test
+# The one that the API reference's examples name.
+reference_bucket=oco-backups
 access=aegis-test
 secret=aegis-test-secret
 attempts=5
@@ -71,7 +73,7 @@ serve() { # STATE NAME, with the function `command_NAME STATE PORT` filling the 
 }
 
 command_s3() {
-  mkdir -p "$1/s3/$bucket"
+  mkdir -p "$1/s3/$bucket" "$1/s3/$reference_bucket"
   command=("$cache/bin/versitygw" --access "$access" --secret "$secret" --port "127.0.0.1:$2" posix "$1/s3")
 }
 

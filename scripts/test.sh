@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash scripts/setup.sh restic postgres nextest versitygw azurite
+bash scripts/setup.sh restic postgres curl jq nextest versitygw azurite
 export PATH="${AEGIS_CACHE:-$HOME/.cache/aegis}/bin:$PATH"
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/aegis-test.XXXXXX")"
@@ -17,6 +17,9 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 export AEGIS_SKIP_LOG="$work/skipped"
 : >"$AEGIS_SKIP_LOG"
+
+# The tests of the server run this one.
+cargo build --all-features --locked --example server
 
 status=0
 scope=()

@@ -1,0 +1,9 @@
+//! The example server, run as a process and asked over a socket, as its operators do.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod configuration;
+mod guide;
+mod kills;
+mod process;
+mod reference;
+mod replicas;
