@@ -9,8 +9,12 @@ use serde_json::{Value, json};
 
 use crate::process::{Place, Server, Store};
 
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 3;
 const CLIENTS: usize = 4;
+/// Between a client's requests.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const RECORDS: &str = "/api/v1/backups/records";
 
 fn job(key: &str) -> Value {
     json!({"name": key, "cluster": "local", "namespaces": ["documents"], "ttl_hours": 1})
@@ -26,6 +30,7 @@ async fn load(server: &Server, round: u64, client: usize) -> Vec<(String, Option
             Ok((status, body)) => {
                 assert_eq!(status, 201, "{body}");
                 sent.push((key, Some(body["job"]["id"].as_str().unwrap().to_owned())));
+                SystemClock::new().sleep(PAUSE).await;
             }
             Err(_) => {
                 sent.push((key, None));
@@ -53,8 +58,10 @@ async fn survive(store: Store) {
         }
         let clients = join_all((0..CLIENTS).map(|client| load(&server, round, client)));
         let killer = async {
-            // At another moment each time; under load already.
-            SystemClock::new().sleep(Duration::from_millis(700 + 370 * round)).await;
+            // Under load, with jobs at work: a server waits for the lease of the one before. At another
+            // moment of the work each time.
+            backed_up(&server).await;
+            SystemClock::new().sleep(Duration::from_millis(370 * round)).await;
             server.kill();
         };
         let (all, ()) = futures::join!(clients, killer);
@@ -83,9 +90,20 @@ async fn survive(store: Store) {
     assert!(slots.iter().any(|slot| slot["job_id"].is_string()), "the policy ran: {slots:?}");
     once("a slot", slots.iter().map(|slot| &slot["run_at"]));
     once("the slot of a job", slots.iter().map(|slot| &slot["job_id"]).filter(|id| !id.is_null()));
-    let records = all_of(&server, "/api/v1/backups/records", "records").await;
-    assert!(!records.is_empty(), "something was backed up");
+    let records = all_of(&server, RECORDS, "records").await;
     once("the record of a job", records.iter().map(|record| &record["backup_job_id"]));
+}
+
+/// Waits until the server has made a record.
+async fn backed_up(server: &Server) {
+    let made = server.get(RECORDS).await["total"].take();
+    for _ in 0..300 {
+        if server.get(RECORDS).await["total"] != made {
+            return;
+        }
+        SystemClock::new().sleep(PAUSE).await;
+    }
+    panic!("no backup within half a minute")
 }
 
 /// That nothing is there twice.

@@ -57,7 +57,9 @@ impl Source<'_> {
 
     /// A path of the file is relative to it.
     pub(crate) fn resolve(&self, path: &str) -> PathBuf {
-        self.file.parent().unwrap_or_else(|| Path::new("")).join(path)
+        let path = self.file.parent().unwrap_or_else(|| Path::new("")).join(path);
+        // It fails for nothing but an empty path, or where there is no working directory.
+        std::path::absolute(&path).unwrap_or(path)
     }
 }
 
