@@ -3,16 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aegis::{engine::SystemClock, seams::Clock};
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::process::{Place, Server, Store};
 
-const ROUNDS: u64 = 3;
+const ROUNDS: u64 = 2;
 const CLIENTS: usize = 4;
 /// Between a client's requests.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(200);
 
 const RECORDS: &str = "/api/v1/backups/records";
 
@@ -70,15 +70,8 @@ async fn survive(store: Store) {
     let server = place.serve();
     let acknowledged = sent.values().flatten().count();
     assert!(acknowledged > 20, "only {acknowledged} jobs were acknowledged: that is no load");
-    for (key, id) in &sent {
-        // Sent again under its key, a request finds what it did, or does it now: once in any case.
-        let again = server.ask_as(key, Method::POST, "/api/v1/backups/jobs", Some(job(key))).await;
-        let (status, body) = again.unwrap();
-        assert_eq!(status, 201, "{body}");
-        if let Some(id) = id {
-            assert_eq!(body["job"]["id"], **id, "{key} was acknowledged as another job");
-        }
-    }
+    let again = sent.iter().map(|(key, id)| posted_again(&server, key, id.as_deref()));
+    stream::iter(again).buffer_unordered(CLIENTS).collect::<()>().await;
     let jobs = all_of(&server, "/api/v1/backups/jobs", "jobs").await;
     let names = counted(jobs.iter().map(|job| &job["name"]));
     for key in sent.keys() {
@@ -92,6 +85,16 @@ async fn survive(store: Store) {
     once("the slot of a job", slots.iter().map(|slot| &slot["job_id"]).filter(|id| !id.is_null()));
     let records = all_of(&server, RECORDS, "records").await;
     once("the record of a job", records.iter().map(|record| &record["backup_job_id"]));
+}
+
+/// Sent again under its key, a request finds what it did, or does it now: once in any case.
+async fn posted_again(server: &Server, key: &str, id: Option<&str>) {
+    let again = server.ask_as(key, Method::POST, "/api/v1/backups/jobs", Some(job(key))).await;
+    let (status, body) = again.unwrap();
+    assert_eq!(status, 201, "{body}");
+    if let Some(id) = id {
+        assert_eq!(body["job"]["id"], id, "{key} was acknowledged as another job");
+    }
 }
 
 /// Waits until the server has made a record.

@@ -40,11 +40,8 @@ async fn a_job_posted_to_one_server_is_seen_on_the_other_and_each_runs_once() {
     }
     for id in &posted {
         let ended = servers[0].ended(&format!("/api/v1/backups/jobs/{id}"), "/job/status").await;
-        assert_eq!(
-            (&ended["job"]["status"], &ended["job"]["attempts"]),
-            (&json!("completed"), &json!(1)),
-            "{ended}"
-        );
+        assert_eq!(ended["job"]["status"], "completed", "{ended}");
+        assert_eq!(ended["job"]["attempts"].as_array().map(Vec::len), Some(1), "{ended}");
     }
     let records = servers[1].get("/api/v1/backups/records").await;
     assert_eq!(records["total"], posted.len());

@@ -206,7 +206,9 @@ pub(super) fn log(top: &mut Section<'_>) -> Log {
     };
     let level = section.parsed::<Targets>("level").map(|level| level.value);
     section.finish();
-    Log { format, level: level.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)) }
+    // sqlx warns with whole statements when the database is slow.
+    let usual = || Targets::new().with_default(LevelFilter::INFO).with_target("sqlx", LevelFilter::ERROR);
+    Log { format, level: level.unwrap_or_else(usual) }
 }
 
 pub(super) fn http(top: &mut Section<'_>) -> Http {
