@@ -104,6 +104,18 @@ impl EngineError {
         Self::NotFound { what, id: id.to_string() }
     }
 
+    /// The same, of what was read once the change was made: `Unavailable` would say that nothing was
+    /// changed.
+    #[must_use]
+    pub(crate) fn after_change(self) -> Self {
+        match self {
+            Self::Store(StoreError::Unavailable { source, .. }) => {
+                Self::Store(StoreError::Indeterminate { action: "read what was changed", source })
+            }
+            other => other,
+        }
+    }
+
     /// What a caller can do about it.
     #[must_use]
     pub const fn class(&self) -> ErrorClass {

@@ -25,5 +25,6 @@ mod replicas;
 mod retention;
 mod retention_groups;
 mod starvation;
+mod unsettled;
 mod verification;
 mod world;

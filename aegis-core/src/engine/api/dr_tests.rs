@@ -87,7 +87,7 @@ impl Tenant {
             self.take_key(&mut changeset, EntityKey::DrTest(id));
             if self.commit(changeset).await?.is_none() {
                 self.core.wake(&target_cluster);
-                return self.dr_test(id).await;
+                return self.dr_test(id).await.map_err(EngineError::after_change);
             }
         }
         Err(EngineError::VersionConflict { what: "record or its target" })

@@ -144,7 +144,7 @@ impl Tenant {
         };
         self.commit_new(changeset).await?;
         self.core.wake(&new.cluster);
-        self.job(id).await
+        self.job(id).await.map_err(EngineError::after_change)
     }
 
     /// Runs a policy now, whatever its schedule says: the one thing that fires at once.
@@ -166,7 +166,7 @@ impl Tenant {
         };
         self.commit_new(changeset).await?;
         self.core.wake(&policy.cluster);
-        self.job(id).await
+        self.job(id).await.map_err(EngineError::after_change)
     }
 
     pub(super) async fn commit_new(&self, changeset: crate::seams::Changeset) -> Result<(), EngineError> {
@@ -270,6 +270,6 @@ impl Tenant {
             })
             .await?;
         self.core.wake(&changed.cluster);
-        self.job(id).await
+        self.job(id).await.map_err(EngineError::after_change)
     }
 }

@@ -107,7 +107,7 @@ impl Tenant {
                 decider.hold_record(record, hold, changeset)
             })
             .await?;
-        self.view_record(record).await
+        self.view_record(record).await.map_err(EngineError::after_change)
     }
 
     /// Lifts a hold.
@@ -120,7 +120,7 @@ impl Tenant {
                 decider.release_record(record, name, changeset)
             })
             .await?;
-        self.view_record(record).await
+        self.view_record(record).await.map_err(EngineError::after_change)
     }
 
     /// Marks a record as never to expire, or lets the rules decide again. Idempotent.
@@ -133,7 +133,7 @@ impl Tenant {
                 decider.protect_record(record, protected, changeset)
             })
             .await?;
-        self.view_record(record).await
+        self.view_record(record).await.map_err(EngineError::after_change)
     }
 
     /// Deletes a record by a person's word: it expires now, without grace, and goes as soon as the
@@ -170,7 +170,7 @@ impl Tenant {
             })
             .await?;
         self.core.wake(&record.cluster);
-        self.view_record(record).await
+        self.view_record(record).await.map_err(EngineError::after_change)
     }
 
     /// Asks for a check of a record.
@@ -220,7 +220,9 @@ impl Tenant {
         self.core.wake(&record.cluster);
         let minted = *verification.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match minted {
-            Some(verification) => self.find::<Verification>(verification).await,
+            Some(verification) => {
+                self.find::<Verification>(verification).await.map_err(EngineError::after_change)
+            }
             None => Err(EngineError::Internal("a verification was committed without an id".to_owned())),
         }
     }

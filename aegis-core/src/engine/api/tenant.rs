@@ -96,7 +96,7 @@ impl Tenant {
                 decide(&decider, &read, changeset)?
             };
             if self.commit(changeset).await?.is_none() {
-                return self.find::<T>(id).await;
+                return self.find::<T>(id).await.map_err(EngineError::after_change);
             }
         }
         Err(EngineError::VersionConflict { what: T::KIND.as_str() })

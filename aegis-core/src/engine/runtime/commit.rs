@@ -26,31 +26,37 @@ pub(crate) enum Outcome {
 }
 
 /// Commits a changeset. One whose fate is unknown is committed again as it is, after a pause: stores
-/// apply it once. A store that is unavailable is the caller's to come back to.
+/// apply it once. From then on a store that is away says nothing of it, and is asked again, too; one
+/// that was away from the start is the caller's to come back to.
 ///
 /// # Errors
-/// [`EngineError::Store`] for all but conflicts.
+/// [`EngineError::Store`] for all but conflicts: `Indeterminate` if any try of it may have been applied.
 pub(crate) async fn commit(core: &Core, changeset: Changeset) -> Result<Outcome, EngineError> {
     if changeset.is_empty() {
         return Ok(Outcome::Applied);
     }
     let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
+    let mut unsettled = None;
     let mut tries = 0;
     loop {
         tries += 1;
-        match core.store.commit(changeset.clone()).await {
+        let error = match core.store.commit(changeset.clone()).await {
             Ok(Committed::Applied | Committed::Already) => {
                 core.committed.notify_one();
                 tell(&changeset);
                 return Ok(Outcome::Applied);
             }
             Err(StoreError::Conflict(conflict)) => return Ok(Outcome::Conflict(conflict)),
-            Err(error) if error.class() == ErrorClass::Indeterminate && tries < RETRIES => {
-                tracing::warn!(changeset = %changeset.id, tries, "the fate of a commit is unknown: committing it again");
-                backoff.wait(&*core.clock).await;
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let is_unsettled = unsettled.is_some() || error.class() == ErrorClass::Indeterminate;
+        let first = unsettled.take().unwrap_or(error);
+        if !is_unsettled || tries == RETRIES {
+            return Err(first.into());
         }
+        unsettled = Some(first);
+        tracing::warn!(changeset = %changeset.id, tries, "the fate of a commit is unknown: committing it again");
+        backoff.wait(&*core.clock).await;
     }
 }
 

@@ -48,7 +48,7 @@ impl Tenant {
             Ok(changeset)
         })
         .await?;
-        self.plan(id).await
+        self.plan(id).await.map_err(EngineError::after_change)
     }
 
     /// Gives a plan up, or asks its running execution to end.
@@ -60,7 +60,7 @@ impl Tenant {
         let plan = self.find::<RecoveryPlan>(id).await?;
         if let (PlanStatus::Executing, Some(execution)) = (plan.status, plan.execution) {
             self.cancel_execution(execution).await?;
-            return self.plan(id).await;
+            return self.plan(id).await.map_err(EngineError::after_change);
         }
         self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
             let next = RecoveryPlan::clone(plan).apply(PlanStepKind::Cancel, decider.now)?;
@@ -69,7 +69,7 @@ impl Tenant {
             Ok(changeset)
         })
         .await?;
-        self.plan(id).await
+        self.plan(id).await.map_err(EngineError::after_change)
     }
 
     async fn cancel_execution(&self, id: ExecutionId) -> Result<(), EngineError> {

@@ -117,7 +117,7 @@ impl Tenant {
             match self.commit(changeset).await? {
                 None => {
                     self.core.wake(&plan.target_cluster);
-                    return self.execution(execution).await;
+                    return self.execution(execution).await.map_err(EngineError::after_change);
                 }
                 Some(Conflict::Exists { key: EntityKey::Reservation(_) }) => name_taken = NameTaken::Yes,
                 Some(_) => {}

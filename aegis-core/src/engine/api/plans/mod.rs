@@ -116,7 +116,7 @@ impl Tenant {
             (changeset, id)
         };
         self.commit_new(changeset).await?;
-        self.plan(id).await
+        self.plan(id).await.map_err(EngineError::after_change)
     }
 
     /// One plan.

@@ -119,10 +119,14 @@ impl Tenant {
                 None => {
                     if around.asks_anew {
                         // A record that came meanwhile was judged by what the policy asked for before.
-                        self.core.renew_newest(id, &self.principal).await?;
+                        self.core
+                            .renew_newest(id, &self.principal)
+                            .await
+                            .map_err(EngineError::after_change)?;
                     }
                     self.core.wake(&before.cluster);
-                    return Ok(PolicyView { warnings, ..self.policy(id).await? });
+                    let view = self.policy(id).await.map_err(EngineError::after_change)?;
+                    return Ok(PolicyView { warnings, ..view });
                 }
                 Some(Conflict::Exists { key: EntityKey::Reservation(_) }) => {
                     let name = change.name.as_ref().map_or_else(String::new, ToString::to_string);
