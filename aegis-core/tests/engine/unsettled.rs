@@ -1,15 +1,15 @@
 //! Changes of which the engine can't tell at once whether they were made.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use aegis_core::{
-    engine::{Aegis, EngineError, NewPlan, Tenant},
-    model::RecordId,
-    seams::{ErrorClass, JobQuery, Scope},
-    testing::{Fault, FaultPlan, FaultPoint, FaultyStore},
+    engine::{Aegis, EngineError, HoldRequest, Manifest, NewPlan, Tenant},
+    model::{Position, RecordId},
+    seams::{Clock, ErrorClass, JobQuery, ListOptions, Scope},
+    testing::{Fault, FaultPlan, FaultPoint, FaultyStorage, FaultyStore},
 };
 
-use crate::world::{World, new_job, new_policy, tenant};
+use crate::world::{World, name, new_job, new_policy, options, tenant};
 
 fn plan(world: &World) -> FaultPlan {
     FaultPlan::seeded(1, Arc::new(world.clock.clone()))
@@ -90,4 +90,67 @@ async fn what_was_changed_is_never_said_to_be_unchanged_since_it_can_not_be_read
         me.cancel_job(job.job.id).await
     })
     .await;
+}
+
+#[tokio::test]
+async fn events_are_sealed_while_pruning_fails() {
+    let world = World::new();
+    let aegis = faulty(&world, &plan(&world).with_probability_at([FaultPoint::Prune], 1.0, Fault::Refuse));
+    tenant(&aegis).create_job(new_job("manual")).await.unwrap();
+    world.pass(&aegis).await;
+    assert!(!world.store.events(&Scope::Everyone, Position::START, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn events_are_sealed_while_pruning_takes_its_time() {
+    let world = World::new();
+    let slow = Fault::Delay(Duration::from_secs(3600));
+    let aegis = faulty(&world, &plan(&world).with_probability_at([FaultPoint::Prune], 1.0, slow));
+    let running = aegis.start();
+    tenant(&aegis).create_job(new_job("manual")).await.unwrap();
+    world.clock.run_for(Duration::from_secs(5)).await;
+    assert!(!world.store.events(&Scope::Everyone, Position::START, 10).await.unwrap().is_empty());
+    drop(running);
+}
+
+/// The one manifest in the world's storage.
+async fn manifest(world: &World) -> Manifest {
+    let page = world.storage.list(&ListOptions::default()).await.unwrap();
+    let mut manifests =
+        page.objects.into_iter().filter(|object| object.key.as_str().ends_with("manifest.json"));
+    let key = manifests.next().unwrap().key;
+    assert!(manifests.next().is_none());
+    serde_json::from_slice(&world.storage.get(&key).await.unwrap().1).unwrap()
+}
+
+#[tokio::test]
+async fn a_keeper_that_was_held_up_writes_nothing_old_over_what_another_wrote_since() {
+    let world = World::new();
+    let prompt = world.engine();
+    let record = world.backup(&prompt).await.job.result.as_ref().unwrap().record;
+    world.run(&prompt, Duration::from_secs(1)).await;
+    let audit = HoldRequest { name: name("audit"), reason: "a test".to_owned(), until: None };
+    tenant(&prompt).hold_record(record, audit).await.unwrap();
+    let half_an_hour = Duration::from_secs(1800);
+    let plan = plan(&world).with_probability_at([FaultPoint::Put], 1.0, Fault::Delay(2 * half_an_hour));
+    let storage = Arc::new(FaultyStorage::new(Arc::clone(&world.storage), plan.clone()));
+    let late = Aegis::builder()
+        .store(Arc::clone(&world.store))
+        .clock(Arc::new(world.clock.clone()))
+        .cluster("local", Arc::new(world.driver.clone()))
+        .storage(storage)
+        .options(options())
+        .seed([3; 32])
+        .build()
+        .unwrap();
+    world.clock.advance(half_an_hour);
+    let overtaking = async {
+        world.clock.sleep(half_an_hour).await;
+        tenant(&prompt).release_record(record, &name("audit")).await.unwrap();
+        prompt.pass().await;
+        assert_eq!(manifest(&world).await.record.holds.len(), 0);
+    };
+    world.clock.drive(futures::future::join(late.pass(), overtaking)).await;
+    assert!(!plan.happened().is_empty(), "no keeper was held up");
+    assert_eq!(manifest(&world).await.record.holds.len(), 0);
 }

@@ -95,13 +95,14 @@ pub(crate) async fn create_manifest(
     }
 }
 
-/// Rewrites a manifest after its record changed. Idempotent.
+/// Rewrites a manifest after its record changed.
 pub(crate) async fn write_manifest(
     storage: &dyn ObjectStorage,
     key: &ObjectKey,
     manifest: &Manifest,
+    over: PutMode,
 ) -> Result<(), EngineError> {
-    storage.put(key, encode(manifest)?, PutMode::Overwrite).await?;
+    storage.put(key, encode(manifest)?, over).await?;
     Ok(())
 }
 

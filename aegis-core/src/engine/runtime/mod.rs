@@ -11,6 +11,7 @@ mod exposure;
 mod figures;
 mod groups;
 mod held;
+mod keeper;
 mod log;
 mod manifest;
 mod probe;

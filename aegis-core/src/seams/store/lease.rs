@@ -49,6 +49,12 @@ impl LeaseName {
         Self(format!("notifier/{name}").into())
     }
 
+    /// The forgetting of what nobody needs any more.
+    #[must_use]
+    pub fn pruner() -> Self {
+        Self("pruner".into())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
