@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
-    engine::{Aegis, ClusterOptions, Execute, NewPlan, TenantOptions},
+    engine::{Aegis, ClusterOptions, Execute, NewPlan, PolicyChange, TenantOptions},
     model::{
         ApprovalRule, BackupKind, Consistency, ExecutionStatus, JobId, JobStatus, PlanStatus, PolicyState,
-        RecordState, StorageUri, TenantId,
+        RecordState, RetentionRules, StorageUri, TenantId,
     },
     seams::{
         BackupDriver, Capabilities, Clock, ErrorClass, Feature, ObjectKey, ObjectStorage, PutMode,
@@ -35,8 +35,17 @@ fn manifest_of(artifact: impl std::fmt::Display) -> ObjectKey {
 async fn a_record_that_has_to_stay_does_not_make_the_loop_spin() {
     let world = World::new();
     let aegis = world.engine();
-    let record = world.backup(&aegis).await.job.result.as_ref().unwrap().record;
-    tenant(&aegis).delete_record(record).await.unwrap();
+    let me = tenant(&aegis);
+    let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, Duration::from_secs(8000)).await;
+    let record = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items.pop().unwrap().record.id;
+    me.delete_record(record).await.unwrap();
+    // Before its data goes, more has to stay.
+    let mut rules = RetentionRules::last(3);
+    rules.min_keep = 5;
+    let mut change = PolicyChange::default();
+    change.retention = Some(rules);
+    me.update_policy(policy, change).await.unwrap();
     aegis.pass().await;
     assert!(aegis.pass().await >= Duration::from_secs(1));
     assert_eq!(tenant(&aegis).record(record).await.unwrap().record.state(), RecordState::Expired);

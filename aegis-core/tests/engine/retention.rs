@@ -128,6 +128,18 @@ async fn a_person_can_delete_a_record_but_not_a_guarded_one() {
 }
 
 #[tokio::test]
+async fn what_the_floors_keep_is_not_deleted_by_a_person_and_says_why() {
+    let world = World::new();
+    let aegis = world.engine();
+    let record = world.backup(&aegis).await.job.result.as_ref().unwrap().record;
+    let me = tenant(&aegis);
+    let error = me.delete_record(record).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::InvalidTransition);
+    assert!(error.to_string().contains("newest"), "{error}");
+    assert_eq!(me.record(record).await.unwrap().record.state(), RecordState::Available);
+}
+
+#[tokio::test]
 async fn a_policy_whose_rules_would_keep_nothing_is_refused_when_it_is_saved() {
     let world = World::new();
     let aegis = world.engine();

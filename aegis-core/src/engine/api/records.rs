@@ -136,13 +136,24 @@ impl Tenant {
         self.view_record(record).await.map_err(EngineError::after_change)
     }
 
-    /// Deletes a record by a person's word: it expires now, without grace, and goes as soon as the
-    /// rules' floors and guards permit.
+    /// Deletes a record by a person's word: it expires now, without grace, and goes with the next pass,
+    /// after what depends on it. Asked once more about one that goes already, it changes nothing.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidTransition` if something guards it or it is going already.
+    /// `NotFound`; `InvalidTransition` with the reasons if something guards it or the rules' floors keep
+    /// it (a lock, the last good one, what a descendant needs), or while retention is frozen.
     pub async fn delete_record(&self, id: RecordId) -> Result<RecordView, EngineError> {
         let principal = self.principal.clone();
+        let by = ExpiredBy::Person(principal.clone());
+        self.refuse_while_frozen().await?;
+        let record = self.find::<BackupRecord>(id).await?;
+        // What guards it is looked at once more when it is marked.
+        if record.guarded_by(self.now()).is_none()
+            && matches!(record.state(), RecordState::Available | RecordState::Expired)
+            && let Some(why) = self.core.kept_from(&record, &by).await?
+        {
+            return Err(EngineError::Blocked(format!("record `{id}` can't be deleted: {why}")));
+        }
         let record = self
             .change::<BackupRecord>(id, |decider, record, mut changeset| {
                 if let Some(guard) = record.guarded_by(decider.now) {
@@ -159,11 +170,7 @@ impl Tenant {
                     next = next.apply(RecordStep::Reinstate, decider.now)?;
                 }
                 let reason = format!("{principal} asked for it");
-                let step = RecordStep::Expire {
-                    by: ExpiredBy::Person(principal.clone()),
-                    delete_after: decider.now,
-                    reason,
-                };
+                let step = RecordStep::Expire { by: by.clone(), delete_after: decider.now, reason };
                 let next = next.apply(step, decider.now)?;
                 changeset.update(record.version, next, EventKind::RecordExpired, record_facts(record));
                 Ok(changeset)

@@ -110,12 +110,7 @@ impl Tenant {
         group: &RetentionGroup,
         acknowledgement: Acknowledgement,
     ) -> Result<RetentionRun, EngineError> {
-        if self.is_retention_frozen().await? {
-            return Err(EngineError::Blocked(
-                "retention is frozen since the catalogue was rebuilt: look at it, then resume retention"
-                    .to_owned(),
-            ));
-        }
+        self.refuse_while_frozen().await?;
         for _ in 0..RETRIES {
             let group = self.read_group(group, acknowledgement).await?;
             let mut sweep = self.decider().sweep(&group, self.principal.clone());
@@ -179,6 +174,15 @@ impl Tenant {
     /// As every call.
     pub async fn is_retention_frozen(&self) -> Result<bool, EngineError> {
         Ok(self.freeze().await?.is_some())
+    }
+
+    pub(super) async fn refuse_while_frozen(&self) -> Result<(), EngineError> {
+        if !self.is_retention_frozen().await? {
+            return Ok(());
+        }
+        let message =
+            "retention is frozen since the catalogue was rebuilt: look at it, then resume retention";
+        Err(EngineError::Blocked(message.to_owned()))
     }
 
     /// Says go after a rebuild: retention decides again from now on. Idempotent.

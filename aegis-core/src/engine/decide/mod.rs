@@ -33,7 +33,7 @@ pub(crate) use exposure::{
 };
 pub(crate) use job::{JobNext, Start, builds_on, job_facts, operation_of as job_operation};
 pub(crate) use record::{NewRecord, record_facts};
-pub(crate) use retention::{Group, decisions_of, lets_go, point_of};
+pub(crate) use retention::{Group, decisions_of, kept_from, point_of};
 pub(crate) use schedule::{RunEnd, is_ahead, policy_facts, warn_if_behind, with_due};
 pub(crate) use verdict::{planned, run_facts};
 pub(crate) use verification::{VerificationStep, operation_of as verification_operation};

@@ -184,14 +184,18 @@ fn is_by_rules(record: &BackupRecord) -> bool {
     matches!(record.lifecycle, RecordLifecycle::Expired { by: ExpiredBy::Rules, .. })
 }
 
-/// Whether a decision lets a record go that was marked by `by`: a person's word outweighs the
-/// rules' tiers and times, but neither guards nor floors nor what a descendant needs.
-pub(crate) fn lets_go(decision: &Decision<'_>, by: &ExpiredBy) -> bool {
-    match (decision.verdict, by) {
-        (Verdict::Expire, _) => true,
-        (Verdict::Keep, ExpiredBy::Rules) => false,
-        (Verdict::Keep, ExpiredBy::Person(_)) => !decision.reasons.iter().any(binds_people),
-    }
+/// Why a decision does not let a record go that was marked by `by`: a person's word outweighs the
+/// rules' tiers and times, but neither guards nor floors nor what a descendant needs. `None` if it does.
+pub(crate) fn kept_from(decision: &Decision<'_>, by: &ExpiredBy) -> Option<String> {
+    let why: Vec<String> = match (decision.verdict, by) {
+        (Verdict::Expire, _) => return None,
+        (Verdict::Keep, ExpiredBy::Rules) => decision.explain().collect(),
+        (Verdict::Keep, ExpiredBy::Person(_)) => {
+            let reasons = decision.reasons.iter().zip(decision.explain());
+            reasons.filter(|(reason, _)| binds_people(reason)).map(|(_, text)| text).collect()
+        }
+    };
+    (!why.is_empty()).then(|| why.join("; "))
 }
 
 /// Whether a reason to keep a record holds against a person's word, too.

@@ -6,11 +6,11 @@ use super::Core;
 use crate::{
     engine::{
         EngineError,
-        decide::{Group, point_of},
+        decide::{Group, kept_from, point_of},
     },
     model::{
-        BackupRecord, CheckStatus, ClusterName, Policy, PolicyId, PolicyState, RecordId, RecordState,
-        RetentionGroup, RetentionRun, TenantId, Timestamp, Versioned,
+        BackupRecord, CheckStatus, ClusterName, ExpiredBy, Policy, PolicyId, PolicyState, RecordId,
+        RecordState, RetentionGroup, RetentionRun, TenantId, Timestamp, Versioned,
     },
     rules::retention::{Acknowledgement, FUTURE_TOLERANCE},
     seams::{Cursor, RecordQuery, RetentionRunQuery, Scope, StoreExt, Window},
@@ -53,6 +53,29 @@ impl Core {
             last_run: None,
             newest_event: self.store.newest_event_at().await?,
             acknowledgement,
+        })
+    }
+
+    /// Why a record's group keeps it from going now, though `by` says that it may; `None` if it goes.
+    pub(crate) async fn kept_from(
+        &self,
+        record: &BackupRecord,
+        by: &ExpiredBy,
+    ) -> Result<Option<String>, EngineError> {
+        let Some(copy) = record.copies.first() else { return Ok(None) };
+        let key = RetentionGroup {
+            cluster: record.cluster.clone(),
+            policy: record.policy,
+            location: copy.location.clone(),
+        };
+        // What gives pause is accepted when a record is marked; here only the rules count.
+        let group = self.group(&record.tenant, &key, Acknowledgement::Given).await?;
+        Ok(match group.plan(self.clock.now()) {
+            Ok(plan) => match plan.decision(record.id) {
+                Some(decision) => kept_from(&decision, by),
+                None => Some("it is going already, or gone".to_owned()),
+            },
+            Err(refusal) => Some(refusal.to_string()),
         })
     }
 

@@ -1,16 +1,13 @@
 //! Removing the data of records whose grace time is over.
 
-use std::sync::Arc;
-
 use super::retention::is_frozen;
 use crate::{
     engine::{
         EngineError,
-        decide::{DeletionStep, deletion_operation, lets_go},
+        decide::{DeletionStep, deletion_operation},
         runtime::{Worker, delete_manifest, manifest::storage_of, worker::Interrupted},
     },
-    model::{BackupRecord, Deletion, Policy, RecordLifecycle, RecordState, RetentionGroup, Versioned},
-    rules::retention::Acknowledgement,
+    model::{BackupRecord, Deletion, Policy, RecordLifecycle, RecordState, Versioned},
     seams::{Cursor, RecordQuery, Scope, StoreExt, Window},
 };
 
@@ -81,24 +78,13 @@ impl Worker {
         Ok(chain.iter().any(|other| other.parent == Some(record.id)))
     }
 
-    async fn still_expires(&mut self, record: &Versioned<BackupRecord>) -> Result<bool, Interrupted> {
+    async fn still_expires(&self, record: &Versioned<BackupRecord>) -> Result<bool, Interrupted> {
         let RecordLifecycle::Expired { by, .. } = &record.lifecycle else { return Ok(false) };
-        let Some(copy) = record.copies.first() else { return Ok(true) };
-        let key = RetentionGroup {
-            cluster: record.cluster.clone(),
-            policy: record.policy,
-            location: copy.location.clone(),
-        };
-        let core = Arc::clone(&self.core);
-        // What gave pause was accepted when it was marked; now only the rules count.
-        let group = core.group(&record.tenant, &key, Acknowledgement::Given).await?;
-        match group.plan(core.clock.now()) {
-            Ok(plan) => Ok(plan.decision(record.id).is_some_and(|decision| lets_go(&decision, by))),
-            Err(refusal) => {
-                tracing::warn!(record = %record.id, %refusal, "a deletion was not begun");
-                Ok(false)
-            }
+        let kept = self.core.kept_from(record, by).await?;
+        if let Some(why) = &kept {
+            tracing::debug!(record = %record.id, %why, "a deletion was not begun");
         }
+        Ok(kept.is_none())
     }
 
     /// The manifest goes first: without it nothing counts as a backup any more.
