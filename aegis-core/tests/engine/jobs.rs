@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
-    engine::EngineError,
-    model::{JobStatus, NamespaceSelection, RecordState},
-    seams::{ErrorClass, JobQuery, ObjectKey, RecordQuery, Scope, WorkKind},
-    testing::Script,
+    engine::{Aegis, ClusterOptions, EngineError},
+    model::{JobStatus, NamespaceSelection, Principal, RecordState, TenantId},
+    seams::{ErrorClass, JobQuery, ObjectKey, RecordQuery, Scope, Store, WorkKind},
+    testing::{Fault, FaultPlan, FaultPoint, FaultyStore, Script},
 };
 
-use crate::world::{World, namespace, new_job, one_at_a_time, tenant};
+use crate::world::{World, namespace, new_job, one_at_a_time, options, tenant};
 
 #[tokio::test]
 async fn a_job_becomes_a_record_with_a_manifest_beside_it() {
@@ -294,4 +294,42 @@ async fn an_unknown_cluster_or_location_is_refused_with_the_known_ones() {
     let new = new_job("x").with_location("s3://theirs/".parse().unwrap());
     let error = tenant(&aegis).create_job(new).await.unwrap_err();
     assert!(error.to_string().contains("s3://backups/local/"), "{error}");
+}
+
+#[tokio::test]
+async fn a_job_that_ends_while_it_is_deleted_is_deleted_as_what_it_became() {
+    let world = World::new();
+    let aegis = world.engine();
+    let job = tenant(&aegis).create_job(new_job("manual")).await.unwrap().job;
+    aegis.pass().await;
+    // The job is read once while it runs, and that answer comes back once more after it has ended.
+    let plan = FaultPlan::seeded(1, Arc::new(world.clock.clone()))
+        .at(FaultPoint::StoreRead, 2, Fault::Stale)
+        .at(FaultPoint::StoreRead, 3, Fault::Stale);
+    let store: Arc<dyn Store> = Arc::new(FaultyStore::new(Arc::clone(&world.store), plan.clone()));
+    let slow = world.builder().store(store).seed([2; 32]).build().unwrap();
+    assert_eq!(tenant(&slow).job(job.id).await.unwrap().job.status, JobStatus::InProgress);
+    assert_eq!(world.end(&aegis, job.id).await.job.status, JobStatus::Completed);
+    tenant(&slow).delete_job(job.id).await.unwrap();
+    assert!(!plan.happened().is_empty(), "the job was read as it had been");
+    assert!(matches!(tenant(&aegis).job(job.id).await, Err(EngineError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn the_place_in_the_queue_counts_nobody_elses_jobs() {
+    let world = World::new();
+    let both = ["default", "other"].map(|id| TenantId::new(id).unwrap());
+    let aegis = Aegis::builder()
+        .store(Arc::clone(&world.store))
+        .clock(Arc::new(world.clock.clone()))
+        .cluster_with("local", Arc::new(world.driver.clone()), ClusterOptions::for_tenants(both.clone()))
+        .storage_for(Arc::clone(&world.storage), both.clone())
+        .options(options())
+        .seed([1; 32])
+        .build()
+        .unwrap();
+    let [mine, theirs] = both.map(|id| aegis.tenant(id, Principal::new("eve").unwrap()).unwrap());
+    theirs.create_job(new_job("theirs")).await.unwrap();
+    assert_eq!(mine.create_job(new_job("first")).await.unwrap().queue_position, Some(0));
+    assert_eq!(mine.create_job(new_job("second")).await.unwrap().queue_position, Some(1));
 }

@@ -4,12 +4,15 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::{Listing, Tenant};
 use crate::{
-    engine::{EngineError, decide::job_facts},
+    engine::{
+        EngineError,
+        decide::{Decider, job_facts},
+    },
     model::{
         BackupJob, BackupKind, ClusterName, DisplayName, EntityKey, EventKind, JobId, JobStatus, Labels,
-        Machine, NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
+        NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
     },
-    seams::{JobOrder, JobQuery, ProgressReport, Scope, Window},
+    seams::{Changeset, Feature, JobOrder, JobQuery, ProgressReport, Window},
 };
 
 /// How long a manual backup is kept at the least unless it says otherwise.
@@ -84,7 +87,7 @@ pub struct JobView {
     pub job: Versioned<BackupJob>,
     /// How far its open attempt is, as last seen.
     pub progress: Option<ProgressReport>,
-    /// How many jobs of its cluster are started before it, while it waits.
+    /// How many of the tenant's jobs for its cluster are started before it, while it waits.
     pub queue_position: Option<u64>,
 }
 
@@ -169,7 +172,7 @@ impl Tenant {
         self.job(id).await.map_err(EngineError::after_change)
     }
 
-    pub(super) async fn commit_new(&self, changeset: crate::seams::Changeset) -> Result<(), EngineError> {
+    pub(super) async fn commit_new(&self, changeset: Changeset) -> Result<(), EngineError> {
         match self.commit(changeset).await? {
             None => Ok(()),
             Some(conflict) => Err(EngineError::Internal(format!("a new entity met a conflict: {conflict}"))),
@@ -197,7 +200,7 @@ impl Tenant {
         if job.status != JobStatus::Pending {
             return Ok(None);
         }
-        let mut query = JobQuery::new(Scope::Everyone);
+        let mut query = JobQuery::new(self.scope());
         query.cluster = Some(job.cluster.clone());
         query.statuses = vec![JobStatus::Pending];
         query.hidden = true;
@@ -224,24 +227,25 @@ impl Tenant {
     /// # Errors
     /// `NotFound`; `Unsupported` if it runs and its driver can't cancel.
     pub async fn delete_job(&self, id: JobId) -> Result<(), EngineError> {
-        let job = self.find::<BackupJob>(id).await?;
-        if job.hidden {
-            return Err(EngineError::not_found("job", id));
-        }
-        if !job.status.is_terminal() {
-            return self.cancel_job(id).await.map(drop);
-        }
-        if job.status == JobStatus::Cancelled {
-            return Ok(());
-        }
-        self.change::<BackupJob>(id, |_, job, mut changeset| {
-            let mut next = BackupJob::clone(job);
-            next.hidden = true;
-            changeset.update(job.version, next, EventKind::JobHidden, job_facts(job));
-            Ok(changeset)
-        })
-        .await
-        .map(drop)
+        let changed = self
+            .change::<BackupJob>(id, |decider, job, mut changeset| {
+                if job.hidden {
+                    return Err(EngineError::not_found("job", id));
+                }
+                match job.status {
+                    JobStatus::Pending | JobStatus::InProgress => self.ask_to_end(decider, job, changeset),
+                    JobStatus::Cancelled => Ok(changeset),
+                    JobStatus::Completed | JobStatus::PartiallyFailed | JobStatus::Failed => {
+                        let mut next = BackupJob::clone(job);
+                        next.hidden = true;
+                        changeset.update(job.version, next, EventKind::JobHidden, job_facts(job));
+                        Ok(changeset)
+                    }
+                }
+            })
+            .await?;
+        self.core.wake(&changed.cluster);
+        Ok(())
     }
 
     /// Cancels a waiting job, or notes for good that a running one is to end: it ends as cancelled
@@ -251,25 +255,31 @@ impl Tenant {
     /// `NotFound`; `InvalidTransition` if it has ended; `Unsupported` if it runs and its driver
     /// can't cancel.
     pub async fn cancel_job(&self, id: JobId) -> Result<JobView, EngineError> {
-        let job = self.find::<BackupJob>(id).await?;
+        let changed = self
+            .change::<BackupJob>(id, |decider, job, changeset| self.ask_to_end(decider, job, changeset))
+            .await?;
+        self.core.wake(&changed.cluster);
+        self.job(id).await.map_err(EngineError::after_change)
+    }
+
+    fn ask_to_end(
+        &self,
+        decider: &Decider<'_>,
+        job: &Versioned<BackupJob>,
+        changeset: Changeset,
+    ) -> Result<Changeset, EngineError> {
         if job.status == JobStatus::InProgress
             && let Some(served) = self.core.clusters.get(&job.cluster)
-            && !served.driver.capabilities().has(crate::seams::Feature::CancelBackup)
+            && !served.driver.capabilities().has(Feature::CancelBackup)
         {
             let driver = served.driver.capabilities().driver;
             return Err(EngineError::Unsupported(format!(
                 "the {driver} driver can't cancel a running backup"
             )));
         }
-        let changed = self
-            .change::<BackupJob>(id, |decider, job, changeset| {
-                if job.cancel_requested_at.is_some() {
-                    return Ok(changeset);
-                }
-                Ok(decider.cancel_job(job, changeset)?)
-            })
-            .await?;
-        self.core.wake(&changed.cluster);
-        self.job(id).await.map_err(EngineError::after_change)
+        if job.cancel_requested_at.is_some() {
+            return Ok(changeset);
+        }
+        Ok(decider.cancel_job(job, changeset)?)
     }
 }
