@@ -1,13 +1,13 @@
 //! What of a cluster is protected.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
     engine::{Coverage, PolicyChange},
     model::{NamespaceName, NamespaceSelection},
     rules::health::CoverageFacts,
     seams::ErrorClass,
-    testing::ScriptedDriver,
+    testing::{Fault, FaultPlan, FaultPoint, FaultyDriver, ScriptedDriver},
 };
 
 use crate::world::{World, local, namespace, new_policy, tenant};
@@ -88,6 +88,19 @@ async fn what_the_driver_can_not_list_is_unknown_and_not_uncovered() {
     assert_eq!(coverage.facts(), CoverageFacts::Unknown);
     let Coverage::Unknown { reason } = coverage else { panic!("nothing is known") };
     assert!(reason.contains("cut off"), "{reason}");
+}
+
+#[tokio::test]
+async fn why_the_driver_is_silent_is_said_without_what_lies_beneath_it() {
+    let world = World::new();
+    let plan =
+        FaultPlan::seeded(1, Arc::new(world.clock.clone())).at(FaultPoint::DriverRead, 1, Fault::Refuse);
+    let driver = FaultyDriver::new(Arc::new(world.driver.clone()), plan);
+    let aegis = world.builder().cluster("local", Arc::new(driver)).build().unwrap();
+    let Coverage::Unknown { reason } = tenant(&aegis).coverage(&local()).await.unwrap().coverage else {
+        panic!("nothing is known")
+    };
+    assert!(!reason.is_empty() && !reason.contains("injected"), "{reason}");
 }
 
 #[tokio::test]

@@ -64,7 +64,10 @@ impl Tenant {
         let at = self.core.clock.now();
         let coverage = match served.driver.namespaces().await {
             Ok(namespaces) => Coverage::Known(self.judge_coverage(cluster, namespaces).await?),
-            Err(error) => Coverage::Unknown { reason: report(&error).to_string() },
+            Err(error) => {
+                tracing::warn!(%cluster, error = %report(&error), "the namespaces of a cluster are not known");
+                Coverage::Unknown { reason: error.detail().message.clone() }
+            }
         };
         Ok(ClusterCoverage { cluster: cluster.clone(), at, coverage })
     }
