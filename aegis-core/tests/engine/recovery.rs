@@ -176,6 +176,23 @@ async fn where_two_must_agree_the_author_can_not_approve() {
 }
 
 #[tokio::test]
+async fn the_authors_own_approval_swallows_no_other_once_two_must_agree() {
+    let world = World::new();
+    let aegis = approved_by(&world, ApprovalRule::One);
+    let record = record(&world, &aegis).await;
+    let plan = plan(&aegis, record).await;
+    let me = tenant(&aegis);
+    let hash = me.plan(plan).await.unwrap().hash.unwrap();
+    me.approve_plan(plan, &hash).await.unwrap();
+    let stricter = approved_by(&world, ApprovalRule::Two);
+    let (me, second) = (tenant(&stricter), Principal::new("second").unwrap());
+    assert!(me.execute_plan(plan, Execute::Confirmed).await.is_err());
+    let other = stricter.tenant(me.id().clone(), second).unwrap();
+    assert_eq!(other.approve_plan(plan, &hash).await.unwrap().plan.approvals.len(), 2);
+    assert!(me.execute_plan(plan, Execute::Confirmed).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_failed_plan_may_be_approved_and_executed_again() {
     let world = World::new();
     let aegis = world.engine();

@@ -32,7 +32,9 @@ impl Tenant {
         self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
             // A failed plan stays what it is: the approval serves its next execution.
             let takes_more = matches!(plan.status, PlanStatus::Approved | PlanStatus::Failed);
-            if takes_more && plan.approvals.iter().any(|known| known.hash == *hash) {
+            if takes_more
+                && plan.approvals.iter().any(|known| known.by == self.principal && known.hash == *hash)
+            {
                 self.take_key(&mut changeset, EntityKey::Plan(id));
                 return Ok(changeset);
             }
