@@ -84,6 +84,14 @@ impl NamespacePattern {
     }
 }
 
+fn check_count(include: usize, exclude: usize) -> Result<(), SelectionError> {
+    match include.saturating_add(exclude) {
+        _ if include == 0 => Err(SelectionError::Nothing),
+        all if all > MAX_PATTERNS => Err(SelectionError::TooMany),
+        _ => Ok(()),
+    }
+}
+
 fn compile(text: &str) -> Result<GlobMatcher, SelectionError> {
     GlobBuilder::new(text)
         .literal_separator(false)
@@ -191,21 +199,20 @@ impl NamespaceSelection {
         I: IntoIterator<Item: Into<String>>,
         E: IntoIterator<Item: Into<String>>,
     {
+        let include: Vec<String> = include.into_iter().map(Into::into).collect();
+        let exclude: Vec<String> = exclude.into_iter().map(Into::into).collect();
+        // Counted first: globs are not cheap.
+        check_count(include.len(), exclude.len())?;
         let include = include.into_iter().map(NamespacePattern::new).collect::<Result<_, _>>()?;
         let exclude = exclude.into_iter().map(NamespacePattern::new).collect::<Result<_, _>>()?;
-        Self::from_patterns(include, exclude)
+        Ok(Self { include, exclude })
     }
 
     fn from_patterns(
         include: Vec<NamespacePattern>,
         exclude: Vec<NamespacePattern>,
     ) -> Result<Self, SelectionError> {
-        if include.is_empty() {
-            return Err(SelectionError::Nothing);
-        }
-        if include.len() + exclude.len() > MAX_PATTERNS {
-            return Err(SelectionError::TooMany);
-        }
+        check_count(include.len(), exclude.len())?;
         Ok(Self { include, exclude })
     }
 
@@ -289,6 +296,12 @@ mod tests {
         assert!(error.to_string().contains("app-[z-a]"), "{error}");
         assert_eq!(NamespaceSelection::new([] as [&str; 0], [] as [&str; 0]), Err(SelectionError::Nothing));
         assert!(serde_json::from_str::<NamespaceSelection>(r#"{"include":["["]}"#).is_err());
+    }
+
+    #[test]
+    fn too_many_patterns_are_refused_before_any_is_read() {
+        let broken = vec!["["; MAX_PATTERNS + 1];
+        assert_eq!(NamespaceSelection::new(broken, [] as [&str; 0]), Err(SelectionError::TooMany));
     }
 
     #[test]
