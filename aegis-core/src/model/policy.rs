@@ -156,6 +156,9 @@ pub struct PolicyTerm {
     pub rpo: Option<Rpo>,
     /// What had to be covered.
     pub namespaces: NamespaceSelection,
+    /// Whether records that lacked something counted.
+    #[serde(default)]
+    pub count_partial: bool,
     /// How deep a record had to be verified before it counted.
     pub count_verified: Option<VerificationLevel>,
 }
@@ -169,6 +172,7 @@ impl PolicyTerm {
             enabled: policy.enabled,
             rpo: policy.rpo,
             namespaces: policy.namespaces.clone(),
+            count_partial: policy.count_partial,
             count_verified: policy.count_verified,
         }
     }

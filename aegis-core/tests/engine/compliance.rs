@@ -398,3 +398,17 @@ async fn each_location_says_what_it_could_give_back_by_itself_and_how_late_a_bac
     let latest = policy.next_violation_at().unwrap().saturating_sub(took);
     assert_eq!(policy.latest_safe_start, Some(latest));
 }
+
+#[tokio::test]
+async fn a_policy_that_lets_partial_records_count_is_judged_by_them_from_then_on() {
+    let world = World::new();
+    let aegis = world.engine();
+    let policy = hourly(&aegis).await;
+    world.driver.script_next(WorkKind::Backup, Script::partially_failing("2 files could not be read"));
+    world.run(&aegis, HOUR + 10 * MINUTE).await;
+    assert_eq!(only(&aegis).await.recovery_point_at, None);
+    let mut change = PolicyChange::default();
+    change.count_partial = Some(true);
+    assert!(tenant(&aegis).update_policy(policy, change).await.unwrap().policy.count_partial);
+    assert!(only(&aegis).await.recovery_point_at.is_some());
+}

@@ -39,8 +39,8 @@ impl<'a> PointBook<'a> {
         counting.flat_map(|(record, point)| self.while_it_served(record, point, terms)).collect()
     }
 
-    /// The parts of `point` in which its record covered what was asked for, and was verified as deep
-    /// as was asked for.
+    /// The parts of `point` in which its record covered what was asked for, was whole if that was asked
+    /// for, and was verified as deep as was asked for.
     fn while_it_served(
         &self,
         record: &BackupRecord,
@@ -49,8 +49,8 @@ impl<'a> PointBook<'a> {
     ) -> Vec<CountingPoint> {
         let mut parts: Vec<CountingPoint> = Vec::with_capacity(1);
         for (index, term) in terms.iter().enumerate() {
-            let verified = self.verified_since(record, term).filter(|_| covers(record, &term.namespaces));
-            let Some(since) = verified else { continue };
+            let serves = covers(record, &term.namespaces) && (term.count_partial || !record.partial);
+            let Some(since) = self.verified_since(record, term).filter(|_| serves) else { continue };
             // The policy's making is no edit: what was there before counts from the beginning.
             let begins = if index == 0 { Timestamp::MIN } else { term.from };
             let ends = terms.get(index + 1).map_or(Timestamp::MAX, |next| next.from);
@@ -149,12 +149,11 @@ fn exposure_point(record: &BackupRecord) -> ExposurePoint {
     }
 }
 
-/// Since when a record may count for a policy, but for the depth of verification that is asked for: one
-/// of another policy never does, a part only where the policy says so, and what was made while a restore
-/// ran only once it was verified.
+/// Since when a record may count for a policy, whatever that asks for: one of another policy never does,
+/// and what was made while a restore ran only once it was verified.
 fn counts_from(record: &BackupRecord, policy: &Policy) -> Option<Timestamp> {
     let theirs = record.policy.is_none_or(|id| id == policy.id) && record.cluster == policy.cluster;
-    if !theirs || (record.partial && !policy.count_partial) {
+    if !theirs {
         return None;
     }
     match record.made_during {
@@ -167,6 +166,9 @@ fn counts_from(record: &BackupRecord, policy: &Policy) -> Option<Timestamp> {
 /// covers and what it rests on are other matters.
 pub(crate) fn counts_by_itself(record: &BackupRecord, policy: &Policy) -> Option<Timestamp> {
     let asked = policy.count_verified.unwrap_or(VerificationLevel::Catalogued);
+    if record.partial && !policy.count_partial {
+        return None;
+    }
     let verified = record.verified_since(asked)?;
     counts_from(record, policy).map(|from| from.max(verified))
 }

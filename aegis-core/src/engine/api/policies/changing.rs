@@ -57,6 +57,8 @@ pub struct PolicyChange {
     pub priority: Option<i32>,
     /// Another level, or none.
     pub verify: Option<Option<VerificationLevel>>,
+    /// Whether records that lack something count for the RPO.
+    pub count_partial: Option<bool>,
     /// Another depth to which a record must be verified before it counts, or none.
     pub count_verified: Option<Option<VerificationLevel>>,
     /// Other DR tests, in force from now, or none.
@@ -259,6 +261,7 @@ pub(super) fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy
     policy.enabled = change.enabled.unwrap_or(policy.enabled);
     policy.priority = change.priority.unwrap_or(policy.priority);
     policy.verify = change.verify.unwrap_or(policy.verify);
+    policy.count_partial = change.count_partial.unwrap_or(policy.count_partial);
     policy.count_verified = change.count_verified.unwrap_or(policy.count_verified);
     policy.dr_test = change.dr_test.unwrap_or(policy.dr_test);
     policy

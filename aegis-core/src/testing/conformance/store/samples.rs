@@ -424,6 +424,7 @@ pub(super) fn policy_state(n: u32) -> PolicyState {
             enabled: true,
             rpo: Some(Rpo(Duration::from_secs(3600))),
             namespaces: NamespaceSelection::all(),
+            count_partial: true,
             count_verified: None,
         }],
         last_sweep_at: Some(at(n)),
