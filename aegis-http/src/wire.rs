@@ -11,6 +11,7 @@ use aegis_core::{
     seams::{Cursor, Feature, Window},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Number;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -147,6 +148,29 @@ impl Fields {
         duration
     }
 
+    /// A whole number that its meaning has room for.
+    pub(crate) fn whole<T: TryFrom<i128>>(
+        &mut self,
+        field: &'static str,
+        number: Option<&Number>,
+    ) -> Option<T> {
+        let number = number?;
+        let whole = number.as_i128().and_then(|whole| T::try_from(whole).ok());
+        if whole.is_none() {
+            self.refuse(field, format!("{number} can't be meant: use a whole number in range"));
+        }
+        whole
+    }
+
+    /// The same of a field of a change: the number, or that it is cleared; `None` if it was left out.
+    pub(crate) fn change<T: TryFrom<i128>>(
+        &mut self,
+        field: &'static str,
+        given: &Given<Number>,
+    ) -> Option<Option<T>> {
+        given.cleared().map(|number| self.whole(field, number))
+    }
+
     /// Takes over what is wrong with a part of the request.
     pub(crate) fn adopt(&mut self, field: &'static str, part: Self) {
         self.0.extend(part.0.iter().map(|error| FieldError { field, message: error.to_string() }));
@@ -278,25 +302,26 @@ pub(crate) fn selection(
     fields.take(field, NamespaceSelection::new(include, exclude.unwrap_or_default()))
 }
 
-/// The location that is named, if its kind is what it is said to be.
+/// The location that is named, or `otherwise`, which must be of the kind that it is said to be.
 pub(crate) fn location(
     fields: &mut Fields,
-    location: Option<String>,
-    backend: Option<String>,
+    location: Option<&str>,
+    backend: Option<&str>,
+    otherwise: Option<&StorageUri>,
 ) -> Option<StorageUri> {
-    let location: Option<StorageUri> = fields.parse("storage_location", location.as_deref());
-    let known = || StorageBackend::ALL.map(StorageBackend::as_str).join(", ");
-    if let Some(backend) = backend.as_deref() {
-        match (StorageBackend::ALL.into_iter().find(|known| known.as_str() == backend), &location) {
-            (None, _) => fields.refuse("storage_backend", format!("`{backend}` is none of {}", known())),
-            (Some(said), Some(location)) if location.backend() != said => fields.refuse(
-                "storage_backend",
-                format!("{location} is of kind {}: say so, or leave it out", location.backend()),
-            ),
-            (Some(_), _) => {}
-        }
+    let named: Option<StorageUri> = fields.parse("storage_location", location);
+    let Some(backend) = backend else { return named };
+    let Some(said) = StorageBackend::ALL.into_iter().find(|known| known.as_str() == backend) else {
+        let known = StorageBackend::ALL.map(StorageBackend::as_str).join(", ");
+        fields.refuse("storage_backend", format!("`{backend}` is none of {known}"));
+        return named;
+    };
+    let meant = if location.is_some() { named.as_ref() } else { otherwise };
+    if let Some(meant) = meant.filter(|meant| meant.backend() != said) {
+        let message = format!("{meant} is of kind {}: say so, or leave it out", meant.backend());
+        fields.refuse("storage_backend", message);
     }
-    location
+    named
 }
 
 /// A warning that something was asked for that the driver of the cluster does not have.

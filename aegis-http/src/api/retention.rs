@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::policies::RetentionBody;
+use super::policies::RetentionChange;
 use crate::{
     app::App,
     auth::{Admin, Viewer},
@@ -32,8 +32,8 @@ pub(crate) struct PreviewRetention {
     /// The policy whose records are meant.
     #[schema(value_type = String, required)]
     policy_id: Option<String>,
-    /// Other rules than its own.
-    retention: Option<RetentionBody>,
+    /// Other rules than its own: what is left out stays as the policy has it.
+    retention: Option<RetentionChange>,
 }
 
 /// Whose records to look at in earnest.
@@ -168,13 +168,18 @@ async fn preview_retention(
 ) -> Result<Json<PreviewAnswer>, AppError> {
     let policy = policy_of(body.value.policy_id.as_deref())?;
     let rules = match body.value.retention {
-        Some(rules) => Some(rules.rules(tenant.policy(policy).await?.policy.retention.clone())),
+        Some(change) => {
+            let mut fields = Fields::default();
+            let own = tenant.policy(policy).await?.policy.retention.clone();
+            let rules = change.apply(&mut fields, own);
+            Some(fields.finish(Some(rules))?)
+        }
         None => None,
     };
-    if let Some(Err(error)) = rules.as_ref().map(|rules| rules.validate()) {
-        return Err(AppError::field("retention", error));
-    }
-    let preview = tenant.preview_retention(policy, rules).await?;
+    let preview = tenant
+        .preview_retention(policy, rules)
+        .await
+        .map_err(|error| AppError::from(error).renaming("rules", "retention"))?;
     Ok(Json(PreviewAnswer { preview: PreviewBody::of(&preview) }))
 }
 

@@ -4,6 +4,7 @@
 mod approving;
 mod envelope;
 mod operations;
+mod policies;
 mod reference;
 mod repeating;
 mod shapes;

@@ -119,14 +119,21 @@ impl Tenant {
             self.core.storage_for(&self.tenant, &location)?;
             return Ok(location);
         }
-        let mut own = self.core.locations.iter().filter(|known| known.tenants.contains(&self.tenant));
-        match (own.next(), own.next()) {
-            (Some(only), None) => Ok(only.storage.uri().clone()),
-            (Some(_), Some(_)) => {
-                Err(EngineError::field("storage_location", "there are several locations: name one"))
-            }
-            (None, _) => Err(EngineError::field("storage_location", "no storage location is configured")),
+        if let Some(only) = self.only_location() {
+            return Ok(only.clone());
         }
+        let message = match self.locations().next() {
+            Some(_) => "there are several locations: name one",
+            None => "no storage location is configured",
+        };
+        Err(EngineError::field("storage_location", message))
+    }
+
+    /// The tenant's location if there is one only: the one that is meant where none is named.
+    #[must_use]
+    pub fn only_location(&self) -> Option<&StorageUri> {
+        let mut own = self.locations();
+        own.next().filter(|_| own.next().is_none())
     }
 
     /// The tenant's clusters, by name.

@@ -64,7 +64,7 @@ async fn create_job(
 ) -> Result<(StatusCode, Json<JobAnswer>), AppError> {
     let wants_volumes = body.value.include_volumes == Some(true);
     let tenant = key.of(tenant, body.fingerprint);
-    let new = body.value.read()?;
+    let new = body.value.read(&tenant)?;
     let view = once(&tenant, tenant.create_job(new), |made| made_before(&tenant, made)).await?;
     let mut job = JobBody::detailed(&view);
     if wants_volumes {

@@ -8,6 +8,7 @@ use aegis_core::{
     seams::{Feature, ProgressReport},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use utoipa::ToSchema;
 
 use crate::{
@@ -42,19 +43,26 @@ pub(crate) struct CreateJob {
     /// `full` unless given.
     kind: Option<String>,
     /// Higher goes first; 0 unless given.
-    priority: Option<i32>,
+    #[schema(value_type = Option<i32>)]
+    priority: Option<Number>,
 }
 
 impl CreateJob {
-    pub(super) fn read(self) -> Result<NewJob, AppError> {
+    pub(super) fn read(self, tenant: &Tenant) -> Result<NewJob, AppError> {
         let mut fields = Fields::default();
         let name = fields.require("name", self.name.as_deref());
         let cluster = fields.require("cluster", self.cluster.as_deref());
         let namespaces = wire::selection(&mut fields, "namespaces", self.namespaces, self.exclude_namespaces);
-        let location = wire::location(&mut fields, self.storage_location, self.storage_backend);
+        let location = wire::location(
+            &mut fields,
+            self.storage_location.as_deref(),
+            self.storage_backend.as_deref(),
+            tenant.only_location(),
+        );
         let ttl = fields.hours("ttl_hours", self.ttl_hours);
         let labels = self.labels.and_then(|labels| fields.take("labels", Labels::new(labels)));
         let kind: Option<BackupKind> = fields.parse("kind", self.kind.as_deref());
+        let priority = fields.whole("priority", self.priority.as_ref());
         let new = name.zip(cluster).zip(namespaces).map(|((name, cluster), namespaces)| {
             let mut new = NewJob::new(name, cluster, namespaces);
             new.include_volumes = self.include_volumes.unwrap_or(new.include_volumes);
@@ -62,7 +70,7 @@ impl CreateJob {
             new.ttl = ttl.unwrap_or(new.ttl);
             new.labels = labels.unwrap_or_default();
             new.kind = kind.unwrap_or(new.kind);
-            new.priority = self.priority.unwrap_or(new.priority);
+            new.priority = priority.unwrap_or(new.priority);
             new
         });
         fields.finish(new)

@@ -1,17 +1,16 @@
 //! DR policies as requests make them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aegis_core::{
-    engine::NewPolicy,
-    model::{
-        BackupKind, KeepRules, Labels, RetentionRules, Rpo, Rto, Schedule, ScheduleOptions, Seconds, ZoneName,
-    },
+    engine::{NewPolicy, Tenant},
+    model::{BackupKind, Labels, RetentionRules, Rpo, Rto, Schedule, ScheduleOptions, Seconds, ZoneName},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
+use super::retention::RetentionChange;
 use crate::{
     api::dr_tests::DrRuleBody,
     error::AppError,
@@ -42,10 +41,10 @@ pub(crate) struct CreatePolicy {
     #[schema(value_type = Option<Object>)]
     schedule_options: Option<Value>,
     /// How many days records are kept. This, `retention`, or both.
-    #[schema(minimum = 1)]
-    retention_days: Option<u32>,
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    retention_days: Option<Number>,
     /// What is kept beside.
-    retention: Option<RetentionBody>,
+    retention: Option<RetentionChange>,
     /// Whether volumes are wanted; they are unless said otherwise.
     include_volumes: Option<bool>,
     /// What kind of storage: that of the location.
@@ -61,7 +60,8 @@ pub(crate) struct CreatePolicy {
     /// `full` unless given.
     kind: Option<String>,
     /// Higher goes first; 0 unless given.
-    priority: Option<i32>,
+    #[schema(value_type = Option<i32>)]
+    priority: Option<Number>,
     /// How deep each new record is verified, as `L3`; not at all unless given.
     verify: Option<String>,
     /// Whether records that lack something count for the RPO; they do not unless said otherwise.
@@ -74,81 +74,13 @@ pub(crate) struct CreatePolicy {
     labels: Option<BTreeMap<String, String>>,
 }
 
-/// What a policy keeps. A union: what any rule keeps, stays.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[schema(as = Retention)]
-#[serde(default)]
-pub(crate) struct RetentionBody {
-    /// Everything of so many days.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) days: Option<u32>,
-    /// The newest records.
-    pub(super) keep_last: u32,
-    /// The newest of each of so many hours.
-    pub(super) hourly: u32,
-    /// The newest of each of so many days.
-    pub(super) daily: u32,
-    /// The newest of each of so many ISO weeks.
-    pub(super) weekly: u32,
-    /// The newest of each of so many months.
-    pub(super) monthly: u32,
-    /// The newest of each of so many quarters.
-    pub(super) quarterly: u32,
-    /// The newest of each of so many years.
-    pub(super) yearly: u32,
-    /// So many usable records stay, whatever the other rules say.
-    pub(super) min_keep: u32,
-    /// How long an expired record waits before its data goes; 24 unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) grace_hours: Option<u64>,
-}
-
-impl RetentionBody {
-    pub(super) fn of(rules: &RetentionRules) -> Self {
-        let keep = rules.keep;
-        Self {
-            days: keep.days,
-            keep_last: keep.keep_last,
-            hourly: keep.hourly,
-            daily: keep.daily,
-            weekly: keep.weekly,
-            monthly: keep.monthly,
-            quarterly: keep.quarterly,
-            yearly: keep.yearly,
-            min_keep: rules.min_keep,
-            grace_hours: Some(rules.grace.as_secs() / 3600),
-        }
-    }
-
-    /// The rules; what can't be said here stays as it was `before`.
-    pub(crate) fn rules(&self, before: RetentionRules) -> RetentionRules {
-        RetentionRules {
-            keep: KeepRules {
-                days: self.days,
-                keep_last: self.keep_last,
-                hourly: self.hourly,
-                daily: self.daily,
-                weekly: self.weekly,
-                monthly: self.monthly,
-                quarterly: self.quarterly,
-                yearly: self.yearly,
-            },
-            min_keep: self.min_keep,
-            grace: self
-                .grace_hours
-                .map_or(before.grace, |hours| Duration::from_secs(hours.saturating_mul(3600))),
-            ..before
-        }
-    }
-}
-
 impl CreatePolicy {
     /// Whether volumes were asked for expressly.
     pub(super) fn wants_volumes(&self) -> bool {
         self.include_volumes == Some(true)
     }
 
-    pub(super) fn read(self) -> Result<NewPolicy, AppError> {
+    pub(super) fn read(self, tenant: &Tenant) -> Result<NewPolicy, AppError> {
         let mut fields = Fields::default();
         let name = fields.require("name", self.name.as_deref());
         let cluster = fields.require("cluster", self.cluster.as_deref());
@@ -161,14 +93,25 @@ impl CreatePolicy {
         if self.retention_days.is_none() && self.retention.is_none() {
             fields.refuse("retention_days", "it is missing: say how many days records are kept");
         }
-        let retention = retention(self.retention_days, self.retention.as_ref(), RetentionRules::default());
+        let mut retention = match &self.retention {
+            Some(rules) => rules.apply(&mut fields, RetentionRules::default()),
+            None => RetentionRules::default(),
+        };
+        let days = fields.whole("retention_days", self.retention_days.as_ref());
+        retention.keep.days = days.or(retention.keep.days);
         if let Err(error) = retention.validate() {
             fields.refuse("retention_days", error);
         }
-        let location = wire::location(&mut fields, self.storage_location, self.storage_backend);
+        let location = wire::location(
+            &mut fields,
+            self.storage_location.as_deref(),
+            self.storage_backend.as_deref(),
+            tenant.only_location(),
+        );
         let rpo = fields.hours("rpo_hours", self.rpo_hours);
         let rto = fields.hours("rto_hours", self.rto_hours);
         let kind: Option<BackupKind> = fields.parse("kind", self.kind.as_deref());
+        let priority = fields.whole("priority", self.priority.as_ref());
         let verify = fields.parse("verify", self.verify.as_deref());
         let count_verified = fields.parse("count_verified", self.count_verified.as_deref());
         let dr_test = self.dr_test.and_then(|rule| rule.read(&mut fields));
@@ -185,7 +128,7 @@ impl CreatePolicy {
             new.rto = rto.map(Rto);
             new.enabled = self.enabled.unwrap_or(new.enabled);
             new.kind = kind.unwrap_or(new.kind);
-            new.priority = self.priority.unwrap_or(new.priority);
+            new.priority = priority.unwrap_or(new.priority);
             new.verify = verify;
             new.dr_test = dr_test;
             new.count_partial = self.count_partial.unwrap_or(new.count_partial);
@@ -230,14 +173,4 @@ fn period_from(text: &str) -> Option<Seconds> {
 
 pub(super) fn options_from(fields: &mut Fields, options: Value) -> Option<ScheduleOptions> {
     fields.take("schedule_options", serde_json::from_value(options))
-}
-
-pub(super) fn retention(
-    days: Option<u32>,
-    body: Option<&RetentionBody>,
-    before: RetentionRules,
-) -> RetentionRules {
-    let mut rules = body.map_or_else(|| before.clone(), |body| body.rules(before.clone()));
-    rules.keep.days = days.or(rules.keep.days);
-    rules
 }

@@ -1,6 +1,7 @@
 //! `/dr/policies`: what is protected, how often, for how long, and how well.
 
 mod create;
+mod retention;
 mod update;
 mod wire;
 
@@ -19,10 +20,7 @@ use self::{
     update::UpdatePolicy,
     wire::{PolicyAnswer, PolicyBody, PolicyList, RunBody, SlotList},
 };
-pub(crate) use self::{
-    create::{RetentionBody, schedule},
-    wire::schedule_text,
-};
+pub(crate) use self::{create::schedule, retention::RetentionChange, wire::schedule_text};
 use super::jobs::{self, JobAnswer, JobBody};
 use crate::{
     app::App,
@@ -69,7 +67,7 @@ async fn create_policy(
 ) -> Result<impl IntoResponse, AppError> {
     let wants_volumes = body.value.wants_volumes();
     let tenant = key.of(tenant, body.fingerprint);
-    let new = body.value.read()?;
+    let new = body.value.read(&tenant)?;
     let view = once(&tenant, tenant.create_policy(new), |made| made_before(&tenant, made)).await?;
     let mut policy = PolicyBody::detailed(&view);
     if wants_volumes {
@@ -161,7 +159,10 @@ async fn update_policy(
             Err(error) if version.is_none() && error.class() == ErrorClass::VersionConflict => {}
             changed => {
                 let view = changed?;
-                let policy = PolicyBody::detailed(&view);
+                let mut policy = PolicyBody::detailed(&view);
+                if body.value.wants_volumes() {
+                    policy.warn_of_volumes(&tenant, &view.policy.cluster);
+                }
                 return Ok((etag(view.policy.version), Json(PolicyAnswer { policy })));
             }
         }

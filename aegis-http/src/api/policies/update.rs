@@ -7,11 +7,12 @@ use aegis_core::{
     model::{Labels, NamespaceSelection, Policy, RetentionRules, Rpo, Rto, Schedule, ScheduleOptions},
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
 use super::{
-    create::{RetentionBody, options_from, retention, schedule},
+    create::{options_from, schedule},
+    retention::RetentionChange,
     wire::schedule_text,
 };
 use crate::{
@@ -50,10 +51,10 @@ pub(crate) struct UpdatePolicy {
     schedule_options: Given<Value>,
     #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 1)]
-    retention_days: Given<u32>,
+    retention_days: Given<Number>,
     #[serde(default)]
-    #[schema(value_type = Option<RetentionBody>)]
-    retention: Given<RetentionBody>,
+    #[schema(value_type = Option<RetentionChange>)]
+    retention: Given<RetentionChange>,
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
     include_volumes: Given<bool>,
@@ -77,10 +78,13 @@ pub(crate) struct UpdatePolicy {
     kind: Given<String>,
     #[serde(default)]
     #[schema(value_type = Option<i32>)]
-    priority: Given<i32>,
+    priority: Given<Number>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     verify: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    count_partial: Given<bool>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     count_verified: Given<String>,
@@ -93,6 +97,11 @@ pub(crate) struct UpdatePolicy {
 }
 
 impl UpdatePolicy {
+    /// Whether volumes were asked for expressly.
+    pub(super) fn wants_volumes(&self) -> bool {
+        self.include_volumes.value() == Some(&true)
+    }
+
     /// The change of a policy that is as `current` now.
     pub(super) fn read(&self, current: &Policy) -> Result<PolicyChange, AppError> {
         let mut fields = Fields::default();
@@ -117,16 +126,18 @@ impl UpdatePolicy {
         change.include_volumes = self.include_volumes.value().copied();
         change.location = wire::location(
             &mut fields,
-            self.storage_location.value().cloned(),
-            self.storage_backend.value().cloned(),
+            self.storage_location.value().map(String::as_str),
+            self.storage_backend.value().map(String::as_str),
+            Some(&current.location),
         );
         change.rpo = self.rpo_hours.cleared().map(|hours| fields.hours("rpo_hours", hours.copied()).map(Rpo));
         change.rto = self.rto_hours.cleared().map(|hours| fields.hours("rto_hours", hours.copied()).map(Rto));
         change.enabled = self.enabled.value().copied();
         change.kind = fields.parse("kind", self.kind.value().map(String::as_str));
-        change.priority = self.priority.cleared().map(|priority| priority.copied().unwrap_or_default());
+        change.priority = fields.change("priority", &self.priority).map(Option::unwrap_or_default);
         change.verify = self.verify.cleared().map(|level| fields.parse("verify", level.map(String::as_str)));
         change.dr_test = self.dr_test.cleared().map(|rule| rule.and_then(|rule| rule.read(&mut fields)));
+        change.count_partial = self.count_partial.value().copied();
         change.count_verified = self
             .count_verified
             .cleared()
@@ -151,6 +162,7 @@ impl UpdatePolicy {
             ("enabled", self.enabled.is_null()),
             ("kind", self.kind.is_null()),
             ("retention", self.retention.is_null()),
+            ("count_partial", self.count_partial.is_null()),
         ];
         for (field, _) in nulls.into_iter().filter(|(_, null)| *null) {
             fields.refuse(field, "it can't be cleared: leave it out to keep it");
@@ -182,13 +194,15 @@ impl UpdatePolicy {
     }
 
     fn retention(&self, fields: &mut Fields, current: &Policy) -> Option<RetentionRules> {
-        let (days, body) = (self.retention_days.cleared(), self.retention.value());
-        if days.is_none() && body.is_none() {
-            return None;
+        let mut rules = current.retention.clone();
+        if let Some(change) = self.retention.value() {
+            rules = change.apply(fields, rules);
         }
-        let mut rules = retention(None, body, current.retention.clone());
-        if let Some(days) = days {
-            rules.keep.days = days.copied();
+        if let Some(days) = fields.change("retention_days", &self.retention_days) {
+            rules.keep.days = days;
+        }
+        if rules == current.retention {
+            return None;
         }
         if let Err(error) = rules.validate() {
             fields.refuse("retention_days", error);

@@ -10,7 +10,7 @@ use aegis_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::create::RetentionBody;
+use super::retention::RetentionBody;
 use crate::{
     api::dr_tests::DrRuleBody,
     wire::{self, Hours, Time},
