@@ -96,7 +96,7 @@ async fn why_the_driver_is_silent_is_said_without_what_lies_beneath_it() {
     let plan =
         FaultPlan::seeded(1, Arc::new(world.clock.clone())).at(FaultPoint::DriverRead, 1, Fault::Refuse);
     let driver = FaultyDriver::new(Arc::new(world.driver.clone()), plan);
-    let aegis = world.builder().cluster("local", Arc::new(driver)).build().unwrap();
+    let aegis = world.builder_over(Arc::new(driver)).build().unwrap();
     let Coverage::Unknown { reason } = tenant(&aegis).coverage(&local()).await.unwrap().coverage else {
         panic!("nothing is known")
     };

@@ -8,7 +8,7 @@ use aegis_core::{
         ClusterName, DisplayName, JobId, JobStatus, NamespaceName, NamespaceSelection, RetentionRules,
         Schedule, StorageUri, TenantId, Timestamp,
     },
-    seams::{Clock, ObjectStorage, Store},
+    seams::{BackupDriver, Clock, ObjectStorage, Store},
     testing::{ManualClock, MemoryObjectStorage, ScriptedDriver},
 };
 use aegis_store_memory::MemoryStore;
@@ -60,10 +60,15 @@ impl World {
     }
 
     pub(crate) fn builder(&self) -> AegisBuilder {
+        self.builder_over(Arc::new(self.driver.clone()))
+    }
+
+    /// The same with another driver.
+    pub(crate) fn builder_over(&self, driver: Arc<dyn BackupDriver>) -> AegisBuilder {
         Aegis::builder()
             .store(Arc::clone(&self.store))
             .clock(Arc::new(self.clock.clone()))
-            .cluster("local", Arc::new(self.driver.clone()))
+            .cluster("local", driver)
             .storage(Arc::clone(&self.storage))
             .options(options())
             .seed([1; 32])
