@@ -91,6 +91,15 @@ impl Log {
         positions.iter().skip(first).take(limit).filter_map(at).collect()
     }
 
+    /// Events that are not sealed yet.
+    pub(crate) fn unsealed(&self, scope: &Scope, limit: usize) -> Vec<Arc<Event>> {
+        let is_seen = |event: &&Arc<Event>| match scope {
+            Scope::Everyone => true,
+            Scope::Tenant(tenant) => event.tenant.as_ref() == Some(tenant),
+        };
+        self.unsealed.iter().filter(is_seen).take(limit).cloned().collect()
+    }
+
     /// When the event that was committed last was made.
     pub(crate) fn newest_at(&self) -> Option<Timestamp> {
         let sealed = || self.sealed.last().map(|sealed| sealed.event.at);

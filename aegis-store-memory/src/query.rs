@@ -210,6 +210,11 @@ impl State {
     }
 
     pub(crate) fn policy_states(&self, query: &PolicyStateQuery) -> Vec<Versioned<PolicyState>> {
+        if !query.policies.is_empty() {
+            let named: BTreeSet<_> = query.policies.iter().map(|id| id.as_uuid()).collect();
+            let places = named.into_iter().map(|id| (Timestamp::UNIX_EPOCH, id));
+            return places.filter_map(|place| self.row(place)).filter(|state| query.matches(state)).collect();
+        }
         let all = lists(&query.scope, [query.cluster.clone().map(Of::Cluster)]);
         let mut states: Vec<_> = self.newest(all, EVER, None, |state| query.matches(state)).collect();
         states.reverse();

@@ -9,9 +9,9 @@ use std::{
 
 use aegis_core::{
     model::{
-        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy, PolicyState,
-        Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp,
-        Verification, Version, Versioned,
+        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, Event, OperationId, Policy,
+        PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId,
+        Timestamp, Verification, Version, Versioned,
     },
     seams::{
         Changeset, Claim, Clock, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence,
@@ -179,6 +179,10 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<SealedEvent>, StoreError> {
         Ok(self.read().log.read(scope, after, limit))
+    }
+
+    async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        Ok(self.read().log.unsealed(scope, limit))
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -173,7 +173,7 @@ mod mutants {
         lists_follow_updates: ListsAreStale;
         record_totals_count_what_is_there: TotalsCountGoneCopies;
         policy_states_are_read_at_once: PolicyStatesCrossTenants, PolicyStatesIgnoreCluster,
-            PolicyStatesAreReversed;
+            PolicyStatesIgnorePolicies, PolicyStatesAreReversed;
         due_policies_are_the_longest_due_first: DueIsEarly, DueIsReversed;
         due_policies_follow_their_state: DueIsStale;
         next_due_is_the_earliest_of_all_that_waits: NextDueKnowsPoliciesAlone;
@@ -186,6 +186,7 @@ mod mutants {
         what_is_not_sealed_is_not_read: SealsAtOnce;
         a_reader_that_resumes_skips_nothing: ReadersSkip;
         a_tenant_sees_its_own_events_alone: LogCrossesTenants;
+        the_tail_has_what_is_not_sealed_yet: TailCrossesTenants, TailIgnoresLimit, TailLacksTheNewest;
         the_newest_event_is_told_before_it_is_sealed: NewestEventIsSealed;
         a_reader_steps_on_from_where_it_is: ReadersStepFromAnywhere;
         what_a_reader_derives_is_kept_with_its_step: DerivedIsKeptAlways, DerivedIsKeptOnce;

@@ -101,6 +101,18 @@ pub(crate) fn events(scope: &Scope, after: Position, limit: usize) -> Statement 
     }
 }
 
+/// In order of the numbers, which keeps to the few rows at the front that sealing has not taken yet.
+pub(crate) fn tail(scope: &Scope, limit: usize) -> Statement {
+    let mut statement = Statement::new("select document::text as document from event_tail");
+    if let Scope::Tenant(tenant) = scope {
+        let tenant = statement.bind(tenant.as_str());
+        statement.text.push_str(&format!(" where tenant = {tenant}"));
+    }
+    let limit = statement.bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    statement.text.push_str(&format!(" order by seq limit {limit}"));
+    statement
+}
+
 pub(crate) fn newest() -> Statement {
     Statement::new(
         "select coalesce((select document::text from event_tail order by seq desc limit 1), \
@@ -235,6 +247,10 @@ impl PostgresStore {
             Ok(SealedEvent { position, hash, event: event(READ, row)? })
         };
         self.rows(READ, &events(scope, after, limit)).await?.iter().map(sealed).collect()
+    }
+
+    pub(crate) async fn read_tail(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        self.rows(READ, &tail(scope, limit)).await?.iter().map(|row| event(READ, row)).collect()
     }
 
     pub(crate) async fn newest_event(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -140,9 +140,13 @@ pub(crate) fn policies(query: &PolicyQuery) -> Statement {
 }
 
 pub(crate) fn policy_states(query: &PolicyStateQuery) -> Statement {
-    let PolicyStateQuery { scope, cluster } = query;
+    let PolicyStateQuery { scope, cluster, policies } = query;
     let mut select = Select::new(EntityKind::PolicyState, scope).ordered("policy");
     select.may_be(Column::Cluster, cluster.as_ref().map(|cluster| cluster.as_str()));
+    if !policies.is_empty() {
+        let policies = select.bind(policies.iter().map(|policy| policy.as_uuid()).collect::<Vec<_>>());
+        select.when(format!("t.policy = any({policies})"));
+    }
     select.all()
 }
 

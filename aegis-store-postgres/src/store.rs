@@ -1,10 +1,10 @@
 //! The store itself: a pool of connections, and the seam in front of it.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use aegis_core::{
     model::{
-        BackupJob, BackupRecord, Bytes, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy,
+        BackupJob, BackupRecord, Bytes, ClusterName, DrTest, Entity, EntityKey, Event, OperationId, Policy,
         PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId,
         Timestamp, Verification, Version, Versioned,
     },
@@ -185,6 +185,10 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<SealedEvent>, StoreError> {
         self.read_events(scope, after, limit).await
+    }
+
+    async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        self.read_tail(scope, limit).await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -155,6 +155,20 @@ pub(crate) async fn read(
     rows.iter().map(sealed).collect()
 }
 
+/// Events that are not sealed yet.
+pub(crate) async fn unsealed(
+    connection: &mut SqliteConnection,
+    scope: &Scope,
+    limit: usize,
+) -> Result<Vec<Arc<Event>>, Fault> {
+    let mut sql = Sql::new("select document from event_tail");
+    if let Scope::Tenant(tenant) = scope {
+        sql.push(" where tenant = ").bind(tenant.as_str());
+    }
+    sql.push(" order by seq limit ").bind(up_to(limit));
+    sql.query().fetch_all(connection).await?.iter().map(event).collect()
+}
+
 /// When the event that was committed last was made.
 pub(crate) async fn newest_at(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, Fault> {
     let newest = "select document from (select document from event_tail order by seq desc limit 1) \

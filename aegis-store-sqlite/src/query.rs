@@ -346,10 +346,17 @@ pub(crate) fn retention_runs(query: &RetentionRunQuery) -> Select<'_> {
 
 /// The states of the policies that match.
 pub(crate) fn policy_states(query: &PolicyStateQuery) -> Sql<'_> {
-    let PolicyStateQuery { scope, cluster: asked } = query;
+    let PolicyStateQuery { scope, cluster: asked, policies } = query;
     let mut select = Select::new(PolicyState::KIND, scope);
     if let Some(name) = asked {
         select.is(Column::Cluster, name.as_str()).by("cluster");
+    }
+    if !policies.is_empty() {
+        let names: Vec<_> =
+            policies.iter().map(|policy| format!("\"{}\"", policy.as_uuid().simple())).collect();
+        let named = Arg::Text(format!("[{}]", names.join(",")).into());
+        // One text however many there are.
+        select.and("policy in (select unhex(value) from json_each(").bind(named).push("))");
     }
     let mut sql = select.ask("version, document");
     sql.push(" order by policy");

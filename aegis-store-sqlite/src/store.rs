@@ -4,9 +4,9 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use aegis_core::{
     model::{
-        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy, PolicyState,
-        Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, Stored, TenantId,
-        Timestamp, Verification, Version, Versioned,
+        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, Event, OperationId, Policy,
+        PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, Stored,
+        TenantId, Timestamp, Verification, Version, Versioned,
     },
     seams::{
         Changeset, Claim, Clock, Column, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery,
@@ -279,6 +279,10 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<SealedEvent>, StoreError> {
         self.read("read the event log", async |reader| log::read(reader, scope, after, limit).await).await
+    }
+
+    async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        self.read("read the tail of the log", async |reader| log::unsealed(reader, scope, limit).await).await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -122,8 +122,12 @@ fn other_reads(tenant: &TenantId) -> Vec<Statement> {
     assert_eq!(keys.len(), EntityKind::ALL.len());
     let mut reads: Vec<_> = keys.iter().map(|key| rows::by_key(&scope, key)).collect();
     for cluster in [None, cluster()] {
-        reads.push(query::policy_states(&PolicyStateQuery { scope: scope.clone(), cluster }));
+        for policies in [Vec::new(), vec![fixtures::id(1)]] {
+            let cluster = cluster.clone();
+            reads.push(query::policy_states(&PolicyStateQuery { scope: scope.clone(), cluster, policies }));
+        }
     }
+    reads.push(log::tail(&scope, 10));
     reads.push(log::events(&scope, Position::START, 10));
     let derived = |keys| log::derived(&DerivedQuery { reader: "r".to_owned(), tenant: tenant.clone(), keys });
     reads.push(derived(DerivedKeys::Named(vec!["a".to_owned()])));

@@ -51,6 +51,8 @@ catches! {
     queries_stay_in_their_scope: ignores(JobScope), ignores(RecordScope), ignores(PlanScope),
         ignores(ExecutionScope), ignores(PolicyScope), ignores(SlotScope), ignores(VerificationScope),
         ignores(RetentionRunScope), ignores(DrTestScope);
-    policy_states_are_read_at_once: Broken::Rule(Mutation::PolicyStatesCrossTenants);
+    policy_states_are_read_at_once: Broken::Rule(Mutation::PolicyStatesCrossTenants),
+        Broken::Rule(Mutation::PolicyStatesIgnorePolicies);
+    the_tail_has_what_is_not_sealed_yet: Broken::Rule(Mutation::TailCrossesTenants);
     a_tenant_sees_its_own_events_alone: Broken::Rule(Mutation::LogCrossesTenants);
 }

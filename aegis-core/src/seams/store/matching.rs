@@ -129,8 +129,10 @@ impl PolicyStateQuery {
     /// Whether it asks for `state`.
     #[must_use]
     pub fn matches(&self, state: &PolicyState) -> bool {
-        let Self { scope, cluster } = self;
-        scope.covers(Some(&state.tenant)) && is(cluster.as_ref(), &state.cluster)
+        let Self { scope, cluster, policies } = self;
+        scope.covers(Some(&state.tenant))
+            && is(cluster.as_ref(), &state.cluster)
+            && is_any(policies, &state.policy)
     }
 }
 

@@ -9,7 +9,7 @@ mod log;
 mod matching;
 mod query;
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -25,7 +25,7 @@ pub use query::{
 };
 
 use crate::model::{
-    BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy, PolicyState,
+    BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, Event, OperationId, Policy, PolicyState,
     Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp,
     Verification, Version, Versioned,
 };
@@ -220,6 +220,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         after: Position,
         limit: usize,
     ) -> Result<Vec<SealedEvent>, StoreError>;
+
+    /// Events that were committed and are not sealed yet, at most `limit`, in no promised order. Scopes
+    /// are those of [`events`](Self::events). What is neither here nor in an answer of `events` that
+    /// is asked for afterwards was not committed when this was asked.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError>;
 
     /// How far the reader of the log called `name` has come; the start if it never said.
     ///

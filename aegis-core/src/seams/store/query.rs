@@ -230,6 +230,16 @@ pub struct PolicyStateQuery {
     pub scope: Scope,
     /// Of policies that protect this cluster.
     pub cluster: Option<ClusterName>,
+    /// Of one of these policies; of any when empty.
+    pub policies: Vec<PolicyId>,
+}
+
+impl PolicyStateQuery {
+    /// Everything in scope.
+    #[must_use]
+    pub const fn new(scope: Scope) -> Self {
+        Self { scope, cluster: None, policies: Vec::new() }
+    }
 }
 
 /// What records come to, over all pages.

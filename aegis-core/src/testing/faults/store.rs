@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     model::{
-        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, OperationId, Policy, PolicyState,
-        Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId, Timestamp,
-        Verification, Version, Versioned,
+        BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, Event, OperationId, Policy,
+        PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun, SealedEvent, Slot, TenantId,
+        Timestamp, Verification, Version, Versioned,
     },
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
@@ -172,6 +172,11 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
     ) -> Result<Vec<SealedEvent>, StoreError> {
         let question = || format!("events {scope:?} {after} {limit}");
         ask(self, FaultPoint::StoreRead, question, || self.inner.events(scope, after, limit)).await
+    }
+
+    async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        let question = || format!("unsealed {scope:?} {limit}");
+        ask(self, FaultPoint::StoreRead, question, || self.inner.unsealed(scope, limit)).await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

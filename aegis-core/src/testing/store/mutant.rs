@@ -15,7 +15,7 @@ use super::{StoreMutation as M, filter::Narrowed};
 use crate::{
     model::{
         BackupJob, BackupRecord, Bytes, ChainHash, ChangesetId, ClusterName, DrTest, Entity, EntityKey,
-        OperationId, Policy, PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun,
+        Event, OperationId, Policy, PolicyState, Position, RecoveryExecution, RecoveryPlan, RetentionRun,
         SealedEvent, Slot, TenantId, Timestamp, Verification, Version, Versioned,
     },
     seams::{
@@ -233,6 +233,7 @@ impl Store for MutantStore {
         match self.mutation {
             M::PolicyStatesCrossTenants => query.scope = Scope::Everyone,
             M::PolicyStatesIgnoreCluster => query.cluster = None,
+            M::PolicyStatesIgnorePolicies => query.policies.clear(),
             _ => {}
         }
         let mut states = self.inner.policy_states(&query).await?;
@@ -364,6 +365,16 @@ impl Store for MutantStore {
             _ => {}
         }
         Ok(events)
+    }
+
+    async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        let scope = if self.is(M::TailCrossesTenants) { &Scope::Everyone } else { scope };
+        let limit = if self.is(M::TailIgnoresLimit) { usize::MAX } else { limit };
+        let mut tail = self.inner.unsealed(scope, limit).await?;
+        if self.is(M::TailLacksTheNewest) {
+            tail.pop();
+        }
+        Ok(tail)
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -95,6 +95,8 @@ pub enum StoreMutation {
     PolicyStatesCrossTenants,
     /// States of policies are those of every cluster.
     PolicyStatesIgnoreCluster,
+    /// States of policies are those of every policy.
+    PolicyStatesIgnorePolicies,
     /// States of policies are in reverse order.
     PolicyStatesAreReversed,
     /// Policies are due before their time.
@@ -136,6 +138,12 @@ pub enum StoreMutation {
     DerivedCrossesReaders,
     /// Ranges of keys have their ends in them.
     DerivedRangesAreClosed,
+    /// A tenant sees everyone's unsealed events.
+    TailCrossesTenants,
+    /// However many unsealed events are asked for, all come.
+    TailIgnoresLimit,
+    /// The newest unsealed event is not told.
+    TailLacksTheNewest,
     /// The newest event is the newest that was sealed.
     NewestEventIsSealed,
 

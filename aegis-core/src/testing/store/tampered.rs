@@ -239,6 +239,10 @@ impl Store for TamperedStore {
         self.inner.seal(fence, limit).await
     }
 
+    async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        self.inner.unsealed(scope, limit).await
+    }
+
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
         self.inner.reader_position(name).await
     }

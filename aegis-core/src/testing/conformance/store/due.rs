@@ -30,7 +30,7 @@ pub async fn policy_states_are_read_at_once<H: StoreHarness>(harness: &H) {
     ];
     insert(&*store, states).await;
     let found = async |scope, cluster: Option<ClusterName>| {
-        let query = PolicyStateQuery { scope, cluster };
+        let query = PolicyStateQuery { cluster, ..PolicyStateQuery::new(scope) };
         let states = must(store.policy_states(&query).await, "list states of policies");
         states.iter().map(|state| (state.policy, state.version.0)).collect::<Vec<_>>()
     };
@@ -39,6 +39,13 @@ pub async fn policy_states_are_read_at_once<H: StoreHarness>(harness: &H) {
     assert_eq!(found(acme(), Some(cluster("c1"))).await, [(id(1), 1), (id(3), 1)]);
     assert_eq!(found(Scope::Everyone, Some(cluster("c1"))).await, [(id(1), 1), (id(3), 1), (id(4), 1)]);
     assert_eq!(found(Scope::Tenant(tenant("nobody")), None).await, []);
+    let among = async |policies: &[u32]| {
+        let policies = policies.iter().copied().map(id).collect();
+        let query = PolicyStateQuery { policies, ..PolicyStateQuery::new(acme()) };
+        let states = must(store.policy_states(&query).await, "list the states of some policies");
+        states.iter().map(|state| state.policy).collect::<Vec<_>>()
+    };
+    assert_eq!(among(&[3, 4, 9, 2]).await, [2, 3].map(id), "neither another tenant's nor what is not there");
     commit(&*store, updating(Version(1), PolicyState { cluster: cluster("c2"), ..policy_state(3) })).await;
     commit(&*store, deleting(Version(1), policy_state(1))).await;
     assert_eq!(found(acme(), None).await, [(id(2), 1), (id(3), 2)]);

@@ -130,6 +130,37 @@ pub async fn a_tenant_sees_its_own_events_alone<H: StoreHarness>(harness: &H) {
     assert_eq!(events(&*store, &Scope::Tenant(tenant("nobody"))).await, []);
 }
 
+/// What was committed is in the tail until it is sealed, each event as it was said and to whom it
+/// belongs, as many as asked for.
+pub async fn the_tail_has_what_is_not_sealed_yet<H: StoreHarness>(harness: &H) {
+    let Some(fresh) = harness.fresh().await else { return };
+    let store = fresh.store();
+    let tail = async |scope: Scope, limit| {
+        let mut events = must(store.unsealed(&scope, limit).await, "read the tail of the log");
+        events.sort_by_key(|event| event.id);
+        events.iter().map(|event| (**event).clone()).collect::<Vec<_>>()
+    };
+    let said = |changeset: &Changeset| {
+        let mut events: Vec<_> = changeset.clone().into_writes().map(|(_, event)| event).collect();
+        events.sort_by_key(|event| event.id);
+        events
+    };
+    insert(&*store, [job(1)]).await;
+    seal(&*store).await;
+    assert_eq!(tail(Scope::Everyone, 10).await, []);
+    let own = super::inserting([Entity::from(job(2)), plan(1).into()]);
+    let other = super::inserting([BackupJob { tenant: tenant("globex"), ..job(3) }]);
+    for changeset in [&own, &other] {
+        commit(&*store, changeset.clone()).await;
+    }
+    assert_eq!(tail(Scope::Tenant(tenant("acme")), 10).await, said(&own));
+    assert_eq!(tail(Scope::Tenant(tenant("globex")), 10).await, said(&other));
+    assert_eq!(tail(Scope::Everyone, 10).await.len(), 3);
+    assert_eq!(tail(Scope::Everyone, 2).await.len(), 2);
+    seal(&*store).await;
+    assert_eq!(tail(Scope::Everyone, 10).await, []);
+}
+
 /// The instant of the last commit with a write is told at once, sealed or not.
 pub async fn the_newest_event_is_told_before_it_is_sealed<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };
