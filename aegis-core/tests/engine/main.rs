@@ -24,6 +24,7 @@ mod recovery_time;
 mod replicas;
 mod retention;
 mod retention_groups;
+mod roster;
 mod starvation;
 mod unsettled;
 mod verification;

@@ -1,26 +1,25 @@
 //! What the answers about RPO, RTO and health are made from: read once, judged by the rules.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::Tenant;
 use crate::{
     engine::{
         EngineError,
         decide::{covers, planned, rpo_verdict},
+        runtime::{Entry, Roster},
     },
     model::{
         BackupJob, BackupRecord, Bytes, CheckStatus, ClusterName, DrRun, DrTest, ExecutionStatus, JobStatus,
-        NamespaceName, Policy, PolicyId, PolicyState, RecordRef, RecoveryExecution, RestoreOptions,
+        NamespaceName, Policy, PolicyId, PolicyState, RecordId, RecordRef, RecoveryExecution, RestoreOptions,
         StorageUri, Timestamp, Versioned,
     },
     rules::{
         exposure::RpoVerdict,
+        health::Tally,
         rto::{self, RestoreSize, RtoBasis, RtoInput, RtoSample, RtoVerdict, STALE_AFTER},
     },
-    seams::{
-        DrTestQuery, ExecutionQuery, JobQuery, PolicyQuery, PolicyStateQuery, StoreExt, VerificationQuery,
-        Window,
-    },
+    seams::{DrTestQuery, ExecutionQuery, JobQuery, StoreExt, VerificationQuery, Window},
 };
 
 /// How many of the newest restores from a location tell how long one from there takes.
@@ -29,17 +28,19 @@ const PER_LOCATION: usize = 64;
 const VERIFICATIONS: usize = 64;
 
 /// What was read for the policies of a tenant, or of one of its clusters.
-pub(super) struct Assessment {
+pub(super) struct Assessment<'a> {
     /// The instant of every verdict.
     pub(super) now: Timestamp,
-    /// The policies, with their verdicts, by name.
-    pub(super) policies: Vec<Assessed>,
+    tenant: &'a Tenant,
+    cluster: Option<&'a ClusterName>,
+    roster: Arc<Roster>,
+    evidence: Evidence,
 }
 
 /// One policy, judged.
-pub(super) struct Assessed {
-    pub(super) policy: Versioned<Policy>,
-    pub(super) state: Option<Versioned<PolicyState>>,
+pub(super) struct Assessed<'a> {
+    pub(super) policy: &'a Versioned<Policy>,
+    pub(super) state: Option<&'a PolicyState>,
     /// `None` without an RPO.
     pub(super) rpo: Option<RpoVerdict>,
     /// `None` without an RTO.
@@ -65,6 +66,9 @@ struct Evidence {
     /// Restores that succeeded, and reads, from a location: the newest.
     from_locations: HashMap<StorageUri, Vec<RtoSample>>,
     running: HashMap<PolicyId, Timestamp>,
+    /// What the newest usable records would write that are not among the backups that their policies'
+    /// states keep in mind: manual ones, and older ones.
+    sizes: HashMap<RecordId, Option<Bytes>>,
 }
 
 impl Evidence {
@@ -99,6 +103,16 @@ impl Evidence {
         own.chain(&self.of_manual).filter(move |(record, _)| covered(record)).map(|(_, sample)| *sample)
     }
 
+    /// What a restore of the newest usable record would write.
+    fn restore_size(&self, state: Option<&PolicyState>) -> RestoreSize {
+        let Some((state, newest)) = state.and_then(|state| Some((state, state.newest_usable?))) else {
+            return RestoreSize::Nothing;
+        };
+        let kept = state.recent.iter().find(|backup| backup.record == newest.record);
+        let size = kept.map_or_else(|| self.sizes.get(&newest.record).copied().flatten(), |kept| kept.size);
+        size.map_or(RestoreSize::Unknown, RestoreSize::Known)
+    }
+
     /// The samples on every rung of the ladder that speak of a policy.
     fn gather(&self, samples: &mut Vec<RtoSample>, policy: &Policy, state: Option<&PolicyState>) {
         samples.clear();
@@ -115,49 +129,33 @@ impl Evidence {
 }
 
 impl Tenant {
-    /// Judges every policy, or those of one cluster. Reads what is kept of each policy, and nothing
-    /// whose amount grows with its history but what was restored in the last 90 days.
-    pub(super) async fn assess(&self, cluster: Option<&ClusterName>) -> Result<Assessment, EngineError> {
-        let mut query = PolicyQuery::new(self.scope());
-        query.cluster = cluster.cloned();
-        let mut policies = self.core.store.policies(&query).await?.items;
-        policies.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-        let query = PolicyStateQuery { scope: self.scope(), cluster: cluster.cloned() };
-        let states = self.core.store.policy_states(&query).await?;
-        let mut states: HashMap<_, _> = states.into_iter().map(|state| (state.policy, state)).collect();
+    /// What is needed to judge every policy, or those of one cluster. Reads what has changed of them,
+    /// and nothing whose amount grows with their history but what was restored in the last 90 days.
+    pub(super) async fn assess<'a>(
+        &'a self,
+        cluster: Option<&'a ClusterName>,
+    ) -> Result<Assessment<'a>, EngineError> {
+        let roster = self.core.roster(&self.tenant).await?;
         let now = self.core.clock.now();
-        let evidence = self.evidence(cluster, now).await?;
-        let mut assessed = Vec::with_capacity(policies.len());
-        let mut samples = Vec::new();
-        let decision_time = self.core.tenants.get(&self.tenant).map(|options| options.decision_time);
-        let decision_time = decision_time.unwrap_or_default();
-        for policy in policies {
-            let state = states.remove(&policy.id);
-            let size = self.restore_size(state.as_deref()).await?;
-            evidence.gather(&mut samples, &policy, state.as_deref());
-            let served = self.core.clusters.get(&policy.cluster);
-            let assumption = served.and_then(|served| served.options.assumed_restore_time);
-            let input = RtoInput { samples: &samples, size, assumption, decision_time, now };
-            let running_since = evidence.running.get(&policy.id).copied();
-            assessed.push(judge(policy, state, running_since, &input));
-        }
-        Ok(Assessment { now, policies: assessed })
+        let mut evidence = self.evidence(cluster, now).await?;
+        evidence.sizes = self.missing_sizes(entries(&roster, cluster)).await?;
+        Ok(Assessment { now, tenant: self, cluster, roster, evidence })
     }
 
-    /// What a restore of the newest usable record would write.
-    async fn restore_size(&self, state: Option<&PolicyState>) -> Result<RestoreSize, EngineError> {
-        let Some((state, newest)) = state.and_then(|state| Some((state, state.newest_usable?))) else {
-            return Ok(RestoreSize::Nothing);
-        };
-        let size = match state.recent.iter().find(|backup| backup.record == newest.record) {
-            Some(backup) => backup.size,
-            // A manual backup, or one that is older than those kept in mind.
-            None => {
+    /// What the newest usable records would write that their policies' states say nothing of.
+    async fn missing_sizes(
+        &self,
+        entries: impl Iterator<Item = &Entry> + Send,
+    ) -> Result<HashMap<RecordId, Option<Bytes>>, EngineError> {
+        let mut sizes = HashMap::new();
+        for state in entries.filter_map(|entry| entry.state.as_deref()) {
+            let Some(newest) = state.newest_usable else { continue };
+            if state.recent.iter().all(|backup| backup.record != newest.record) {
                 let record = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?;
-                record.and_then(|record| record.sizes.logical)
+                sizes.insert(newest.record, record.and_then(|record| record.sizes.logical));
             }
-        };
-        Ok(size.map_or(RestoreSize::Unknown, RestoreSize::Known))
+        }
+        Ok(sizes)
     }
 
     async fn evidence(&self, cluster: Option<&ClusterName>, now: Timestamp) -> Result<Evidence, EngineError> {
@@ -204,18 +202,51 @@ impl Tenant {
     }
 }
 
+impl Assessment<'_> {
+    /// The policies with their verdicts, by name.
+    pub(super) fn judged(&self) -> impl Iterator<Item = Assessed<'_>> {
+        let core = &self.tenant.core;
+        let decision_time = core.tenants.get(&self.tenant.tenant).map(|options| options.decision_time);
+        let decision_time = decision_time.unwrap_or_default();
+        let mut samples = Vec::new();
+        entries(&self.roster, self.cluster).map(move |Entry { policy, state }| {
+            let state = state.as_deref();
+            self.evidence.gather(&mut samples, policy, state);
+            let served = core.clusters.get(&policy.cluster);
+            let input = RtoInput {
+                samples: &samples,
+                size: self.evidence.restore_size(state),
+                assumption: served.and_then(|served| served.options.assumed_restore_time),
+                decision_time,
+                now: self.now,
+            };
+            judge(policy, state, self.evidence.running.get(&policy.id).copied(), &input)
+        })
+    }
+
+    /// How the runs of a policy ended in the last 30 days.
+    pub(super) fn runs(&self, policy: PolicyId) -> Tally {
+        self.roster.runs(policy)
+    }
+}
+
+/// The policies of a tenant, or of one of its clusters.
+fn entries<'a>(roster: &'a Roster, cluster: Option<&'a ClusterName>) -> impl Iterator<Item = &'a Entry> {
+    roster.entries().iter().filter(move |entry| cluster.is_none_or(|name| entry.policy.cluster == *name))
+}
+
 /// The one place where a policy is judged.
-fn judge(
-    policy: Versioned<Policy>,
-    state: Option<Versioned<PolicyState>>,
+fn judge<'a>(
+    policy: &'a Versioned<Policy>,
+    state: Option<&'a PolicyState>,
     running_since: Option<Timestamp>,
     input: &RtoInput<'_>,
-) -> Assessed {
-    let mend = state.as_deref().map(|state| planned(state, running_since)).unwrap_or_default();
+) -> Assessed<'a> {
+    let mend = state.map(|state| planned(state, running_since)).unwrap_or_default();
     let rto = policy.rto.map(|target| rto::judge(target.0, input));
     let own = input.samples.iter().filter(|sample| sample.basis.is_of_policy() && sample.succeeded);
     Assessed {
-        rpo: state.as_ref().and_then(|state| rpo_verdict(&policy, state, input.now, &mend)),
+        rpo: state.and_then(|state| rpo_verdict(policy, state, input.now, &mend)),
         restore: rto.map_or_else(|| rto::estimate(input), |verdict| verdict.estimate),
         rto,
         restored_at: own.map(|sample| sample.at).max(),
@@ -300,7 +331,7 @@ fn drill_sample(test: &DrTest) -> Option<RtoSample> {
     })
 }
 
-impl Assessed {
+impl Assessed<'_> {
     /// Whether the policy keeps every objective that it has; one without any keeps none.
     pub(super) fn is_compliant(&self) -> bool {
         (self.policy.rpo.is_some() || self.policy.rto.is_some())

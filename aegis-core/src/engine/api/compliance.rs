@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    Tenant,
-    assess::{Assessed, Assessment},
-};
+use super::{Tenant, assess::Assessed};
 use crate::{
     engine::{
         EngineError,
@@ -170,13 +167,11 @@ impl Tenant {
     /// # Errors
     /// As every call. A cluster without policies is no error: its status is unknown.
     pub async fn compliance(&self, cluster: Option<ClusterName>) -> Result<Compliance, EngineError> {
-        let Assessment { now, policies } = self.assess(cluster.as_ref()).await?;
-        let runs = self.core.runs_by_policy(&self.tenant, now).await?;
-        let mut answers = Vec::with_capacity(policies.len());
-        for assessed in policies {
-            let runs = runs.get(&assessed.policy.id).copied().unwrap_or_default();
-            answers.push(policy_compliance(&assessed, &runs, now));
-        }
+        let assessment = self.assess(cluster.as_ref()).await?;
+        let now = assessment.now;
+        let answer =
+            |policy: Assessed<'_>| policy_compliance(&policy, &assessment.runs(policy.policy.id), now);
+        let answers: Vec<_> = assessment.judged().map(answer).collect();
         let total = answers.iter().filter(|policy| policy.enabled).count();
         let compliant = answers.iter().filter(|policy| policy.enabled && policy.is_compliant).count();
         Ok(Compliance {
@@ -238,8 +233,8 @@ impl Tenant {
     }
 }
 
-fn policy_compliance(assessed: &Assessed, runs: &Tally, now: Timestamp) -> PolicyCompliance {
-    let (policy, state) = (&assessed.policy, assessed.state.as_deref());
+fn policy_compliance(assessed: &Assessed<'_>, runs: &Tally, now: Timestamp) -> PolicyCompliance {
+    let (policy, state) = (assessed.policy, assessed.state);
     PolicyCompliance {
         policy: policy.id,
         name: policy.name.clone(),
@@ -262,8 +257,8 @@ fn policy_compliance(assessed: &Assessed, runs: &Tally, now: Timestamp) -> Polic
 }
 
 /// Everything that is wrong with a policy, in sentences.
-fn issue(assessed: &Assessed, now: Timestamp) -> Option<String> {
-    let (policy, state) = (&assessed.policy, assessed.state.as_deref());
+fn issue(assessed: &Assessed<'_>, now: Timestamp) -> Option<String> {
+    let (policy, state) = (assessed.policy, assessed.state);
     if policy.rpo.is_none() && policy.rto.is_none() {
         return Some("No RPO and no RTO is set, so there is nothing to keep. Set one.".to_owned());
     }

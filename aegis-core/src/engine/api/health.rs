@@ -4,11 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::future;
 
-use super::{
-    Coverage, Tenant,
-    assess::{Assessed, Assessment},
-    compliance::attained,
-};
+use super::{Coverage, Tenant, assess::Assessed, compliance::attained};
 use crate::{
     engine::{
         Aegis, Connection, EngineError, Health,
@@ -145,7 +141,9 @@ impl Tenant {
     /// # Errors
     /// As every call.
     pub async fn health_summary(&self) -> Result<HealthSummary, EngineError> {
-        let Assessment { now, policies } = self.assess(None).await?;
+        let assessment = self.assess(None).await?;
+        let now = assessment.now;
+        let policies: Vec<_> = assessment.judged().collect();
         let mut names: BTreeSet<ClusterName> = self.clusters().cloned().collect();
         names.extend(policies.iter().map(|assessed| assessed.policy.cluster.clone()));
         // Everything outside is asked at once, so that what is away costs one wait.
@@ -165,7 +163,7 @@ impl Tenant {
     async fn summarize(
         &self,
         cluster: ClusterName,
-        policies: &[&Assessed],
+        policies: &[&Assessed<'_>],
         day: &Tally,
         away: &[StorageUri],
         gaps: Gaps,
@@ -190,7 +188,7 @@ impl Tenant {
     async fn backup_status(
         &self,
         cluster: &ClusterName,
-        policies: &[&Assessed],
+        policies: &[&Assessed<'_>],
         day: &Tally,
     ) -> Result<BackupStatus, EngineError> {
         let ended =
@@ -217,14 +215,14 @@ impl Tenant {
     async fn readiness(
         &self,
         cluster: &ClusterName,
-        policies: &[&Assessed],
+        policies: &[&Assessed<'_>],
         now: Timestamp,
     ) -> Result<RecoveryReadiness, EngineError> {
         let there = [RecordState::Available, RecordState::Expired];
         let records = self.core.records_of(&self.tenant, cluster, &there).await?;
         let book = PointBook::new(records.iter().map(|record| &**record), Book::AsKnown);
         let points: Vec<Timestamp> = book.restorable(now).map(|point| point.at).collect();
-        let mut parts: Vec<&Assessed> = Vec::new();
+        let mut parts: Vec<&Assessed<'_>> = Vec::new();
         for assessed in policies.iter().filter(|assessed| assessed.policy.enabled) {
             // Two policies of the same namespaces are one thing to restore.
             if parts.iter().all(|part| part.policy.namespaces != assessed.policy.namespaces) {
@@ -280,8 +278,9 @@ impl Tenant {
     /// # Errors
     /// As every call.
     pub async fn health_score(&self) -> Result<Option<HealthScore>, EngineError> {
-        let Assessment { now, policies } = self.assess(None).await?;
-        let enabled: Vec<_> = policies.into_iter().filter(|assessed| assessed.policy.enabled).collect();
+        let assessment = self.assess(None).await?;
+        let now = assessment.now;
+        let enabled: Vec<_> = assessment.judged().filter(|assessed| assessed.policy.enabled).collect();
         let clusters: BTreeSet<_> = enabled.iter().map(|assessed| assessed.policy.cluster.clone()).collect();
         let mut facts = Vec::with_capacity(enabled.len());
         for cluster in &clusters {
@@ -296,14 +295,14 @@ impl Tenant {
 
     async fn score_facts(
         &self,
-        assessed: &Assessed,
+        assessed: &Assessed<'_>,
         records: &[Versioned<BackupRecord>],
         book: &PointBook<'_>,
         now: Timestamp,
     ) -> Result<PolicyScoreFacts, EngineError> {
-        let policy = &assessed.policy;
+        let policy = assessed.policy;
         let window = exposure::Window { from: now.saturating_sub(MONTH), until: now };
-        let attainment = attained(policy, assessed.state.as_deref(), book, window, now);
+        let attainment = attained(policy, assessed.state, book, window, now);
         let tried = records.iter().filter(|record| record.policy == Some(policy.id)).filter_map(|record| {
             let proven =
                 record.evidence.iter().filter(|e| e.passed && e.level >= VerificationLevel::Restored);
@@ -360,7 +359,7 @@ struct Gaps {
     driver_away: Option<String>,
 }
 
-fn policy_health(assessed: &Assessed) -> PolicyHealth<'_> {
+fn policy_health<'a>(assessed: &'a Assessed<'_>) -> PolicyHealth<'a> {
     PolicyHealth {
         name: assessed.policy.name.as_str(),
         enabled: assessed.policy.enabled,

@@ -8,7 +8,10 @@ use std::{
 use rand::{TryRngCore, rngs::OsRng};
 use tokio::sync::Notify;
 
-use super::core::{Core, Location, Served};
+use super::{
+    core::{Core, Location, Served},
+    roster::Rosters,
+};
 use crate::{
     engine::{Aegis, ClusterOptions, EngineOptions, IdSource, SystemClock, TenantOptions},
     model::{ClusterName, DisplayName, NameError, StorageUri, TenantId},
@@ -183,6 +186,7 @@ impl AegisBuilder {
             tenants,
             notifiers: self.notifiers,
             checks: checks(self.checks)?,
+            rosters: Rosters::default(),
             sealed: Notify::new(),
             committed: Notify::new(),
             closing: AtomicBool::new(false),

@@ -11,6 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::roster::Rosters;
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
     model::{
@@ -56,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) notifiers: Vec<Arc<dyn Notifier>>,
     /// The embedder's checks of what DR tests restored, by name.
     pub(crate) checks: BTreeMap<DisplayName, Arc<dyn DrCheck>>,
+    /// What is kept in mind of each tenant's policies.
+    pub(crate) rosters: Rosters,
     /// Tells those who read the log that it grew.
     pub(crate) sealed: Notify,
     /// Wakes the sealer: something was committed.

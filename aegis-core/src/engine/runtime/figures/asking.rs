@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, hash::Hash, ops::Range};
 
-use super::{Counter, counting::tally_of, day_of, day_prefix, run_of};
+use super::{Counter, RecentRuns, counting::tally_of, day_of, day_prefix, run_of};
 use crate::{
     engine::{EngineError, runtime::Core},
-    model::{ClusterName, PolicyId, Position, TenantId, Timestamp},
+    model::{ClusterName, Position, SealedEvent, TenantId, Timestamp},
     rules::health::{Statistics, Tally},
-    seams::{DerivedKeys, DerivedQuery, Scope},
+    seams::{DerivedKeys, DerivedQuery, Scope, StoreError},
 };
 
 /// How many events the first read behind a reader brings; each further one four times as many.
@@ -50,19 +50,22 @@ impl Core {
         self.within(left, tenant, &question, now).await
     }
 
-    /// How many runs of each policy of a tenant ended how in the 30 days before `now`.
-    pub(crate) async fn runs_by_policy(
+    /// How the runs of each policy of a tenant ended in the 30 days before `now`, and up to which
+    /// position they are counted.
+    pub(crate) async fn recent_runs(
         &self,
         tenant: &TenantId,
         now: Timestamp,
-    ) -> Result<HashMap<PolicyId, Tally>, EngineError> {
+    ) -> Result<(RecentRuns, Position), EngineError> {
         let read = |key: &str| key.strip_prefix("policy/")?.parse().ok();
         let question = Question { from: "policy/".to_owned(), before: "policy0".to_owned(), read };
-        self.within(Counter::LeftMonth, tenant, &question, now).await
+        let (left, left_at) = self.counted(Counter::LeftMonth, tenant, &question, now).await?;
+        let (ended, ended_at) = self.counted(Counter::Ended, tenant, &question, now).await?;
+        Ok((RecentRuns::new(without(ended, left), left_at), ended_at))
     }
 
     /// What ended without what has left.
-    async fn within<K: Eq + Hash>(
+    async fn within<K: Eq + Hash + Send>(
         &self,
         left: Counter,
         tenant: &TenantId,
@@ -71,14 +74,11 @@ impl Core {
     ) -> Result<HashMap<K, Tally>, EngineError> {
         // In this order, so that nothing has left that is not known to have ended.
         let (gone, _) = self.counted(left, tenant, question, now).await?;
-        let (mut counts, _) = self.counted(Counter::Ended, tenant, question, now).await?;
-        for (key, gone) in gone {
-            counts.entry(key).and_modify(|tally| *tally = tally.minus(&gone));
-        }
-        Ok(counts)
+        let (counts, _) = self.counted(Counter::Ended, tenant, question, now).await?;
+        Ok(without(counts, gone))
     }
 
-    async fn counted<K: Eq + Hash>(
+    async fn counted<K: Eq + Hash + Send>(
         &self,
         counter: Counter,
         tenant: &TenantId,
@@ -95,26 +95,54 @@ impl Core {
                 counts.insert(key, tally_of(row)?);
             }
         }
-        let scope = Scope::Tenant(tenant.clone());
-        let (mut position, mut limit) = (kept.position, FIRST);
-        loop {
-            let events = self.store.events(&scope, position, limit).await?;
-            let due = events.iter().take_while(|sealed| counter.comes_at(&sealed.event, now) <= now);
-            for sealed in due {
-                position = sealed.position;
-                let run = run_of(&sealed.event);
-                let counted = run.iter().flat_map(|run| counter.counts(run));
-                for (key, tally) in counted.filter(|(key, _)| query.keys.contains(key)) {
-                    if let Some(key) = read(&key) {
-                        let sum: &mut Tally = counts.entry(key).or_default();
-                        *sum = sum.plus(&tally);
-                    }
+        let mut position = kept.position;
+        let count = |sealed: SealedEvent| {
+            if counter.comes_at(&sealed.event, now) > now {
+                return false;
+            }
+            position = sealed.position;
+            let run = run_of(&sealed.event);
+            let counted = run.iter().flat_map(|run| counter.counts(run));
+            for (key, tally) in counted.filter(|(key, _)| query.keys.contains(key)) {
+                if let Some(key) = read(&key) {
+                    let sum: &mut Tally = counts.entry(key).or_default();
+                    *sum = sum.plus(&tally);
                 }
             }
-            if events.len() < limit || events.last().is_some_and(|last| last.position != position) {
-                return Ok((counts, position));
+            true
+        };
+        self.follow(&Scope::Tenant(tenant.clone()), kept.position, count).await?;
+        Ok((counts, position))
+    }
+
+    /// Shows the sealed events after a position to `take`, in order, until it wants no more.
+    pub(crate) async fn follow(
+        &self,
+        scope: &Scope,
+        mut after: Position,
+        mut take: impl FnMut(SealedEvent) -> bool + Send,
+    ) -> Result<(), StoreError> {
+        let mut limit = FIRST;
+        loop {
+            let events = self.store.events(scope, after, limit).await?;
+            let is_end = events.len() < limit;
+            for sealed in events {
+                after = sealed.position;
+                if !take(sealed) {
+                    return Ok(());
+                }
+            }
+            if is_end {
+                return Ok(());
             }
             limit = (limit * 4).min(MOST);
         }
     }
+}
+
+fn without<K: Eq + Hash>(mut counts: HashMap<K, Tally>, gone: HashMap<K, Tally>) -> HashMap<K, Tally> {
+    for (key, gone) in gone {
+        counts.entry(key).and_modify(|tally| *tally = tally.minus(&gone));
+    }
+    counts
 }

@@ -8,6 +8,7 @@
 
 mod asking;
 mod counting;
+mod recent;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub(crate) use counting::Counting;
+pub(crate) use recent::RecentRuns;
 
 pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 
