@@ -113,15 +113,17 @@ mod mutants {
         an_update_of_another_version_is_refused: UpdatesIgnoreVersion;
         a_refused_changeset_changes_nothing: CommitsInPieces;
         a_repeated_changeset_is_applied_once: ChangesetsAreForgotten;
+        one_of_two_writers_of_a_version_wins: UpdatesRace;
         a_lease_has_one_holder: LeasesAreShared;
         a_late_commit_after_a_takeover_is_refused: FencesAreIgnored, FencesIgnoreGeneration;
         get_stays_in_its_scope: GetCrossesTenants;
         queries_stay_in_their_scope: Ignores(JobScope), Ignores(RecordScope), Ignores(PlanScope),
             Ignores(ExecutionScope), Ignores(PolicyScope), Ignores(SlotScope), Ignores(VerificationScope),
             Ignores(RetentionRunScope), Ignores(DrTestScope);
-        policy_states_are_read_at_once: PolicyStatesCrossTenants;
+        policy_states_are_read_at_once: PolicyStatesCrossTenants, PolicyStatesIgnorePolicies;
         derived_rows_are_found_by_their_keys: DerivedCrossesTenants;
         a_tenant_sees_its_own_events_alone: LogCrossesTenants;
+        the_tail_has_what_is_not_sealed_yet: TailCrossesTenants;
         sealing_needs_the_lease: SealsIgnoreLease;
         one_of_many_steps_from_a_position_counts: ReadersRace;
         reopening_keeps_everything: ForgetsOnRestart;

@@ -142,9 +142,16 @@ impl MutantStore {
             }
         }
         pause().await;
-        for change in &mut changeset.changes {
-            if let Write::Update(entity, read) = &mut change.write {
-                *read = self.version(&entity.key()).await.unwrap_or(*read);
+        // Whoever comes in between meanwhile is overwritten, too.
+        for _ in 0..8 {
+            for change in &mut changeset.changes {
+                if let Write::Update(entity, read) = &mut change.write {
+                    *read = self.version(&entity.key()).await.unwrap_or(*read);
+                }
+            }
+            match self.inner.commit(changeset.clone()).await {
+                Err(StoreError::Conflict(Conflict::Changed { .. })) => {}
+                answer => return answer,
             }
         }
         self.inner.commit(changeset).await
