@@ -49,6 +49,8 @@ mod reader;
 mod rows;
 mod sql;
 mod store;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod writer;
 

@@ -3,5 +3,6 @@
 #[path = "../../tests/it/database.rs"]
 #[expect(dead_code, reason = "shared with the tests from outside")]
 mod database;
+mod schema;
 mod statements;
 mod upgrade;
