@@ -15,12 +15,13 @@ use aegis_core::{
     },
     seams::{
         Changeset, Claim, Clock, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence,
-        HolderId, JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport,
-        ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
-        StoreError, VerificationQuery,
+        HintBoard, HolderId, JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
+        ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
+        Store, StoreError, StoreHint, VerificationQuery,
     },
 };
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 
 use crate::state::State;
 
@@ -34,13 +35,14 @@ pub struct MemoryStore {
     /// Held while a batch is hashed, so that commits go on meanwhile.
     sealing: Mutex<()>,
     state: RwLock<State>,
+    hints: HintBoard,
 }
 
 impl MemoryStore {
     /// An empty store whose leases run by `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, sealing: Mutex::default(), state: RwLock::default() }
+        Self { clock, sealing: Mutex::default(), state: RwLock::default(), hints: HintBoard::default() }
     }
 
     // A panic can't leave half a change: a commit is checked before anything is touched, so what a
@@ -63,10 +65,15 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn commit(&self, changeset: Changeset) -> Result<Committed, StoreError> {
-        let mut state = self.write();
-        // Read under the lock, so that readings are in the order of commits.
-        let now = self.clock.monotonic();
-        state.commit(changeset, now)
+        let hints = StoreHint::of_commit(&changeset);
+        let committed = {
+            let mut state = self.write();
+            // Read under the lock, so that readings are in the order of commits.
+            let now = self.clock.monotonic();
+            state.commit(changeset, now)?
+        };
+        self.hints.post(hints);
+        Ok(committed)
     }
 
     async fn get(&self, scope: &Scope, key: &EntityKey) -> Result<Option<(Version, Entity)>, StoreError> {
@@ -141,6 +148,7 @@ impl Store for MemoryStore {
 
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
         self.write().leases.release(fence);
+        self.hints.post(StoreHint::of_release(&fence.name));
         Ok(())
     }
 
@@ -167,9 +175,13 @@ impl Store for MemoryStore {
             state.log.batch(limit)
         };
         let linked = batch.link()?;
-        let mut state = self.write();
-        held(&state)?;
-        Ok(state.log.append(linked))
+        let sealed = {
+            let mut state = self.write();
+            held(&state)?;
+            state.log.append(linked)
+        };
+        self.hints.post(StoreHint::of_sealing(sealed));
+        Ok(sealed)
     }
 
     async fn events(
@@ -210,5 +222,9 @@ impl Store for MemoryStore {
 
     async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
         Ok(self.read().index.owners())
+    }
+
+    fn hints(&self) -> BoxStream<'static, StoreHint> {
+        self.hints.listen([StoreHint::Everything])
     }
 }

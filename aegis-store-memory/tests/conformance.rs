@@ -193,6 +193,8 @@ mod mutants {
         derived_rows_are_found_by_their_keys: DerivedCrossesTenants, DerivedCrossesReaders,
             DerivedRangesAreClosed;
         one_of_many_steps_from_a_position_counts: ReadersRace;
+        who_waits_is_told_what_there_is_to_do: HintsAreLost, HintsNameNoCluster;
+        each_listener_is_told_and_who_is_gone_is_no_hindrance: HintsHaveOneListener;
         the_last_progress_wins: FirstProgressWins;
         pruning_forgets_expired_reservations: PruningDoesNothing, PruningIsEarly;
         pruning_forgets_old_progress: PruningDoesNothing;

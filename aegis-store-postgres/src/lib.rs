@@ -21,6 +21,7 @@ extern crate self as aegis_store_postgres;
 mod commit;
 mod diagnose;
 mod error;
+mod hint;
 mod lease;
 mod log;
 mod migrate;

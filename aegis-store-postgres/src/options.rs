@@ -65,7 +65,7 @@ impl PostgresOptions {
         })
     }
 
-    /// At most so many connections; 10 unless said. At least 1.
+    /// At most so many connections; 10 unless said. At least 1. Each stream of hints has one beside them.
     #[must_use]
     pub fn connections(self, connections: u32) -> Self {
         Self { connections: if connections == 0 { 1 } else { connections }, ..self }
@@ -104,6 +104,16 @@ impl PostgresOptions {
 
     pub(crate) fn schema_name(&self) -> &str {
         &self.schema
+    }
+
+    /// A pool of one connection that stays open, to listen on.
+    pub(crate) fn listening(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(self.acquire_timeout)
+            .connect_lazy_with(self.connect.clone())
     }
 
     /// A pool that connects when it is first used.

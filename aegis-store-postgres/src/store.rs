@@ -11,16 +11,19 @@ use aegis_core::{
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
         JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
-        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError,
+        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreHint,
         VerificationQuery, Window,
     },
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
 use sqlx::{PgPool, Postgres, Row, pool::PoolConnection};
 
 use crate::{
-    error, migrate,
+    error,
+    hint::Hints,
+    migrate,
     options::PostgresOptions,
     query,
     statement::{Statement, unsigned},
@@ -32,8 +35,9 @@ use crate::{
 /// back, the store goes on. A commit whose connection is lost is sent again on another one, which
 /// settles what became of it, and is `Indeterminate` only if that fails, too.
 pub struct PostgresStore {
-    pool: PgPool,
-    options: PostgresOptions,
+    pub(crate) pool: PgPool,
+    pub(crate) options: PostgresOptions,
+    pub(crate) hints: Arc<Hints>,
 }
 
 impl PostgresStore {
@@ -44,11 +48,16 @@ impl PostgresStore {
     /// `Unavailable` if it can't be reached; `Internal` if it can't be used, as when a newer version
     /// of Aegis made its tables.
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
-        let store = Self { pool: options.pool(), options };
-        let mut connection = store.acquire("open the database").await?;
-        migrate::run(&mut connection, store.options.schema_name()).await?;
+        const ACTION: &str = "open the database";
+        let pool = options.pool();
+        let mut connection = pool.acquire().await.map_err(|error| error::read(ACTION, error))?;
+        migrate::run(&mut connection, options.schema_name()).await?;
+        let own: String = sqlx::query_scalar("select gen_random_uuid()::text")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|error| error::read(ACTION, error))?;
         drop(connection);
-        Ok(store)
+        Ok(Self { pool, options, hints: Arc::new(Hints::new(own)) })
     }
 
     /// Closes every connection; calls from then on are `Unavailable`.
@@ -77,7 +86,9 @@ impl fmt::Debug for PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn commit(&self, changeset: Changeset) -> Result<Committed, StoreError> {
-        self.commit_changeset(&changeset).await
+        let committed = self.commit_changeset(&changeset).await?;
+        self.hint(StoreHint::of_commit(&changeset));
+        Ok(committed)
     }
 
     async fn get(&self, scope: &Scope, key: &EntityKey) -> Result<Option<(Version, Entity)>, StoreError> {
@@ -160,7 +171,9 @@ impl Store for PostgresStore {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
-        self.release_lease(fence).await
+        self.release_lease(fence).await?;
+        self.hint(StoreHint::of_release(&fence.name));
+        Ok(())
     }
 
     async fn report_progress(&self, reports: Vec<ProgressReport>) -> Result<(), StoreError> {
@@ -175,7 +188,9 @@ impl Store for PostgresStore {
     }
 
     async fn seal(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError> {
-        self.seal_batch(fence, limit).await
+        let sealed = self.seal_batch(fence, limit).await?;
+        self.hint(StoreHint::of_sealing(sealed));
+        Ok(sealed)
     }
 
     async fn events(
@@ -213,6 +228,10 @@ impl Store for PostgresStore {
 
     async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
         self.owners().await
+    }
+
+    fn hints(&self) -> BoxStream<'static, StoreHint> {
+        self.listen()
     }
 }
 

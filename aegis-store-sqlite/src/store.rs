@@ -10,12 +10,13 @@ use aegis_core::{
     },
     seams::{
         Changeset, Claim, Clock, Column, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery,
-        Fence, HolderId, JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport,
-        ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
-        StoreError, VerificationQuery, Window,
+        Fence, HintBoard, HolderId, JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
+        ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
+        Store, StoreError, StoreHint, VerificationQuery, Window,
     },
 };
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use sqlx::{Row, SqlitePool, pool::PoolConnection};
 use tokio::sync::Mutex;
 
@@ -43,6 +44,8 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// Held from reading unsealed events to moving them, so that few are linked in vain.
     sealing: Mutex<()>,
+    /// Another process never has the file open: who waits is in this one.
+    hints: HintBoard,
 }
 
 impl SqliteStore {
@@ -57,7 +60,7 @@ impl SqliteStore {
     }
 
     pub(crate) fn new(file: Arc<Path>, writer: Writer, readers: SqlitePool) -> Self {
-        Self { file, writer, readers, sealing: Mutex::default() }
+        Self { file, writer, readers, sealing: Mutex::default(), hints: HintBoard::default() }
     }
 
     /// Does what waits, then lets go of the file. Whatever is asked for from then on is `Unavailable`.
@@ -137,7 +140,10 @@ impl fmt::Debug for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, changeset: Changeset) -> Result<Committed, StoreError> {
-        self.writer.commit(changeset).await
+        let hints = StoreHint::of_commit(&changeset);
+        let committed = self.writer.commit(changeset).await?;
+        self.hints.post(hints);
+        Ok(committed)
     }
 
     async fn get(&self, scope: &Scope, key: &EntityKey) -> Result<Option<(Version, Entity)>, StoreError> {
@@ -230,12 +236,15 @@ impl Store for SqliteStore {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        let hint = StoreHint::of_release(&fence.name);
         let fence = fence.clone();
         self.writer
             .change("give a lease back", move |connection, now| {
                 Box::pin(async move { lease::release(connection, &fence, now).await })
             })
-            .await
+            .await?;
+        self.hints.post(hint);
+        Ok(())
     }
 
     async fn report_progress(&self, reports: Vec<ProgressReport>) -> Result<(), StoreError> {
@@ -267,6 +276,7 @@ impl Store for SqliteStore {
                 })
                 .await?
             {
+                self.hints.post(StoreHint::of_sealing(sealed));
                 return Ok(sealed);
             }
         }
@@ -323,5 +333,9 @@ impl Store for SqliteStore {
             rows.iter().map(tenant).collect()
         })
         .await
+    }
+
+    fn hints(&self) -> BoxStream<'static, StoreHint> {
+        self.hints.listen([StoreHint::Everything])
     }
 }

@@ -31,10 +31,10 @@ pub use object_storage::{
 };
 pub use store::{
     Change, Changeset, Claim, Column, ColumnType, Committed, Conflict, Cursor, Derived, DerivedKeys,
-    DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Expect, Fence, Generation, Grant, HolderId,
-    JobOrder, JobQuery, Lease, LeaseName, LogEnd, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
-    ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
-    Store, StoreError, StoreExt, Value, VerificationQuery, Window, Write,
+    DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Expect, Fence, Generation, Grant, HintBoard,
+    HolderId, JobOrder, JobQuery, Lease, LeaseName, LogEnd, NoHint, Page, PlanQuery, PolicyQuery,
+    PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
+    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Value, VerificationQuery, Window, Write,
 };
 
 #[cfg(feature = "mocks")]

@@ -1,11 +1,12 @@
 //! Several engines over one store: nothing runs twice, and what one leaves another takes up.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use aegis_core::{
     engine::{Aegis, EngineOptions, Running},
     model::{EventKind, JobStatus, Position, SlotOutcome},
     seams::{Clock, JobQuery, RecordQuery, Scope},
+    testing::{MutantStore, StoreMutation},
 };
 use futures::StreamExt;
 
@@ -58,6 +59,47 @@ async fn schedules_fire_once_however_many_engines_run() {
     let records = tenant(&engines[0]).records(RecordQuery::new(Scope::Everyone)).await.unwrap().items;
     let made: HashSet<_> = records.iter().map(|view| view.record.job).collect();
     assert_eq!((records.len(), made), (12, jobs));
+}
+
+#[tokio::test]
+async fn a_job_that_another_engine_was_given_starts_at_once() {
+    let world = World::new();
+    let [first, second] = replicas::<2>(&world);
+    let _running = first.start();
+    world.clock.run_for(MINUTE).await;
+    let job = tenant(&second).create_job(new_job("manual")).await.unwrap().job.id;
+    world.clock.run_for(Duration::from_millis(50)).await;
+    assert_eq!(tenant(&second).job(job).await.unwrap().job.status, JobStatus::InProgress);
+}
+
+#[tokio::test]
+async fn hints_that_are_lost_cost_time_and_nothing_else() {
+    let mut world = World::new();
+    world.store = Arc::new(MutantStore::new(world.store, StoreMutation::HintsAreLost));
+    let [first, second] = replicas::<2>(&world);
+    let _running = first.start();
+    // Between two looks of its own.
+    world.clock.run_for(MINUTE + EngineOptions::default().idle_interval / 2).await;
+    let job = tenant(&second).create_job(new_job("manual")).await.unwrap().job.id;
+    let status = async || tenant(&second).job(job).await.unwrap().job.status;
+    world.clock.run_for(Duration::from_millis(50)).await;
+    assert_eq!(status().await, JobStatus::Pending);
+    world.clock.run_for(EngineOptions::default().idle_interval).await;
+    assert_eq!(status().await, JobStatus::InProgress);
+}
+
+#[tokio::test]
+async fn what_an_engine_gives_back_another_takes_at_once() {
+    let world = World::new();
+    let [first, second] = replicas::<2>(&world);
+    let leaving = first.start();
+    world.clock.run_for(MINUTE).await;
+    let _staying = second.start();
+    world.clock.run_for(Duration::from_secs(5)).await;
+    world.clock.drive(leaving.shutdown()).await;
+    let job = tenant(&second).create_job(new_job("manual")).await.unwrap().job.id;
+    world.clock.run_for(Duration::from_millis(50)).await;
+    assert_eq!(tenant(&second).job(job).await.unwrap().job.status, JobStatus::InProgress);
 }
 
 #[tokio::test]

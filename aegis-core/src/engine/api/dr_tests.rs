@@ -86,7 +86,6 @@ impl Tenant {
             decider.begin_dr_test(&mut changeset, id, order, prepared);
             self.take_key(&mut changeset, EntityKey::DrTest(id));
             if self.commit(changeset).await?.is_none() {
-                self.core.wake(&target_cluster);
                 return self.dr_test(id).await.map_err(EngineError::after_change);
             }
         }
@@ -141,7 +140,6 @@ impl Tenant {
                 Ok(changeset)
             })
             .await?;
-        self.core.wake(&test.target_cluster);
         Ok(test)
     }
 

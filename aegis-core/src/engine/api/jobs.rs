@@ -146,7 +146,6 @@ impl Tenant {
             (changeset, id)
         };
         self.commit_new(changeset).await?;
-        self.core.wake(&new.cluster);
         self.job(id).await.map_err(EngineError::after_change)
     }
 
@@ -168,7 +167,6 @@ impl Tenant {
             (changeset, id)
         };
         self.commit_new(changeset).await?;
-        self.core.wake(&policy.cluster);
         self.job(id).await.map_err(EngineError::after_change)
     }
 
@@ -227,24 +225,22 @@ impl Tenant {
     /// # Errors
     /// `NotFound`; `Unsupported` if it runs and its driver can't cancel.
     pub async fn delete_job(&self, id: JobId) -> Result<(), EngineError> {
-        let changed = self
-            .change::<BackupJob>(id, |decider, job, mut changeset| {
-                if job.hidden {
-                    return Err(EngineError::not_found("job", id));
+        self.change::<BackupJob>(id, |decider, job, mut changeset| {
+            if job.hidden {
+                return Err(EngineError::not_found("job", id));
+            }
+            match job.status {
+                JobStatus::Pending | JobStatus::InProgress => self.ask_to_end(decider, job, changeset),
+                JobStatus::Cancelled => Ok(changeset),
+                JobStatus::Completed | JobStatus::PartiallyFailed | JobStatus::Failed => {
+                    let mut next = BackupJob::clone(job);
+                    next.hidden = true;
+                    changeset.update(job.version, next, EventKind::JobHidden, job_facts(job));
+                    Ok(changeset)
                 }
-                match job.status {
-                    JobStatus::Pending | JobStatus::InProgress => self.ask_to_end(decider, job, changeset),
-                    JobStatus::Cancelled => Ok(changeset),
-                    JobStatus::Completed | JobStatus::PartiallyFailed | JobStatus::Failed => {
-                        let mut next = BackupJob::clone(job);
-                        next.hidden = true;
-                        changeset.update(job.version, next, EventKind::JobHidden, job_facts(job));
-                        Ok(changeset)
-                    }
-                }
-            })
-            .await?;
-        self.core.wake(&changed.cluster);
+            }
+        })
+        .await?;
         Ok(())
     }
 
@@ -255,10 +251,8 @@ impl Tenant {
     /// `NotFound`; `InvalidTransition` if it has ended; `Unsupported` if it runs and its driver
     /// can't cancel.
     pub async fn cancel_job(&self, id: JobId) -> Result<JobView, EngineError> {
-        let changed = self
-            .change::<BackupJob>(id, |decider, job, changeset| self.ask_to_end(decider, job, changeset))
+        self.change::<BackupJob>(id, |decider, job, changeset| self.ask_to_end(decider, job, changeset))
             .await?;
-        self.core.wake(&changed.cluster);
         self.job(id).await.map_err(EngineError::after_change)
     }
 

@@ -176,7 +176,6 @@ impl Tenant {
                 Ok(changeset)
             })
             .await?;
-        self.core.wake(&record.cluster);
         self.view_record(record).await.map_err(EngineError::after_change)
     }
 
@@ -200,31 +199,26 @@ impl Tenant {
         }
         let verification = std::sync::Mutex::new(None::<VerificationId>);
         let timeout = self.core.options.verification_timeout;
-        let record = self
-            .change::<BackupRecord>(id, |decider, record, mut changeset| {
-                if !matches!(record.state(), RecordState::Available | RecordState::Expired) {
-                    let state = record.state();
-                    return Err(EngineError::Blocked(format!(
-                        "record `{id}` can't be verified: it is {state}"
-                    )));
-                }
-                let mut next = BackupRecord::clone(record);
-                let by = self.principal.clone();
-                let Some(new) = decider.new_verification(&mut changeset, &mut next, level, by, timeout)
-                else {
-                    return Err(EngineError::Blocked(format!(
-                        "record `{id}` has no copy that could be verified"
-                    )));
-                };
-                *verification.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(new.id);
-                let facts = record_facts(record);
-                changeset.update(record.version, next, EventKind::RecordUseChanged, facts.clone());
-                self.take_key(&mut changeset, EntityKey::Verification(new.id));
-                changeset.insert(new, EventKind::VerificationStarted, facts);
-                Ok(changeset)
-            })
-            .await?;
-        self.core.wake(&record.cluster);
+        self.change::<BackupRecord>(id, |decider, record, mut changeset| {
+            if !matches!(record.state(), RecordState::Available | RecordState::Expired) {
+                let state = record.state();
+                return Err(EngineError::Blocked(format!("record `{id}` can't be verified: it is {state}")));
+            }
+            let mut next = BackupRecord::clone(record);
+            let by = self.principal.clone();
+            let Some(new) = decider.new_verification(&mut changeset, &mut next, level, by, timeout) else {
+                return Err(EngineError::Blocked(format!(
+                    "record `{id}` has no copy that could be verified"
+                )));
+            };
+            *verification.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(new.id);
+            let facts = record_facts(record);
+            changeset.update(record.version, next, EventKind::RecordUseChanged, facts.clone());
+            self.take_key(&mut changeset, EntityKey::Verification(new.id));
+            changeset.insert(new, EventKind::VerificationStarted, facts);
+            Ok(changeset)
+        })
+        .await?;
         let minted = *verification.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match minted {
             Some(verification) => {

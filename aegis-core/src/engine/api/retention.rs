@@ -116,7 +116,6 @@ impl Tenant {
             let mut sweep = self.decider().sweep(&group, self.principal.clone());
             self.take_key(&mut sweep.changeset, EntityKey::RetentionRun(sweep.run.id));
             if self.commit(sweep.changeset).await?.is_none() {
-                self.core.wake(&group.key.cluster);
                 return Ok(sweep.run);
             }
         }

@@ -42,7 +42,6 @@ pub(crate) async fn commit(core: &Core, changeset: Changeset) -> Result<Outcome,
         tries += 1;
         let error = match core.store.commit(changeset.clone()).await {
             Ok(Committed::Applied | Committed::Already) => {
-                core.committed.notify_one();
                 tell(&changeset);
                 return Ok(Outcome::Applied);
             }

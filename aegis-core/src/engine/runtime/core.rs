@@ -20,7 +20,7 @@ use crate::{
     },
     seams::{
         BackupDriver, Clock, DrCheck, Fence, HolderId, Monotonic, Notifier, ObjectStorage, Scope, Store,
-        StoreExt,
+        StoreExt, StoreHint,
     },
 };
 
@@ -157,10 +157,21 @@ impl Core {
         }))
     }
 
-    /// Wakes the loop of a cluster, if it is served here.
-    pub(crate) fn wake(&self, cluster: &ClusterName) {
-        if let Some(served) = self.clusters.get(cluster) {
-            served.wake.notify_one();
+    /// Wakes whoever waits for what a hint is about.
+    pub(crate) fn wake(&self, hint: &StoreHint) {
+        match hint {
+            StoreHint::Everything => {
+                self.committed.notify_one();
+                self.sealed.notify_waiters();
+                self.clusters.values().for_each(|served| served.wake.notify_one());
+            }
+            StoreHint::Committed => self.committed.notify_one(),
+            StoreHint::Sealed => self.sealed.notify_waiters(),
+            StoreHint::Work(cluster) => {
+                if let Some(served) = self.clusters.get(cluster) {
+                    served.wake.notify_one();
+                }
+            }
         }
     }
 

@@ -8,11 +8,17 @@ use crate::{
     seams::{Claim, Fence, Lease, LeaseName, Monotonic},
 };
 
+/// How long after it heard that another holds a lease an engine does not ask again, however often it
+/// is woken.
+const ASK: Duration = Duration::from_secs(1);
+
 /// A lease that this engine may hold, renewed as it is used.
 #[derive(Debug)]
 pub(crate) struct HeldLease {
     name: LeaseName,
     held: Option<(Lease, Monotonic)>,
+    /// Before when it makes no sense to ask: another held it.
+    ask_at: Option<Monotonic>,
 }
 
 /// Whether we may act.
@@ -26,7 +32,7 @@ pub(crate) enum Hold {
 
 impl HeldLease {
     pub(crate) const fn new(name: LeaseName) -> Self {
-        Self { name, held: None }
+        Self { name, held: None, ask_at: None }
     }
 
     /// Makes sure that we hold the lease for a good while yet, or says who does.
@@ -39,6 +45,9 @@ impl HeldLease {
         {
             return Ok(Hold::Ours(lease.fence.clone()));
         }
+        if let Some(at) = self.ask_at.filter(|at| now < *at) {
+            return Ok(Hold::Theirs(at.since(now)));
+        }
         match core.store.claim(&self.name, &core.holder, core.options.lease_ttl).await? {
             Claim::Granted(lease) => {
                 let fence = lease.fence.clone();
@@ -46,11 +55,13 @@ impl HeldLease {
                     tracing::debug!(lease = %self.name, generation = fence.generation.0, "lease granted");
                 }
                 self.held = Some((lease, now));
+                self.ask_at = None;
                 Ok(Hold::Ours(fence))
             }
             Claim::Held { by, remaining } => {
                 tracing::debug!(lease = %self.name, %by, "another engine holds the lease");
                 self.held = None;
+                self.ask_at = Some(now.after(remaining.min(ASK)));
                 Ok(Hold::Theirs(remaining))
             }
         }

@@ -105,9 +105,6 @@ impl Reader {
 async fn seal(core: &Core, lease: &mut HeldLease) -> Result<(), EngineError> {
     while let Hold::Ours(fence) = lease.ensure(core).await? {
         let sealed = core.store.seal(&fence, BATCH).await?;
-        if sealed.count > 0 {
-            core.sealed.notify_waiters();
-        }
         if sealed.count < BATCH {
             break;
         }

@@ -1,4 +1,5 @@
-//! The loops: one per cluster, one per reader of the event log. They wait on the clock and on wake-ups alone.
+//! The loops: one per cluster, one per reader of the event log, and one that hears the store's hints and
+//! wakes the others. They wait on the clock and on wake-ups alone.
 
 use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -8,9 +9,10 @@ use tokio::{sync::Notify, task::JoinSet};
 use super::{Core, Reader, Worker, backoff::Backoff};
 use crate::{engine::Aegis, model::ClusterName, seams::Monotonic};
 
-/// How long a reader of the log lets events gather.
+/// How long a reader of the log lets events gather, and how long after a pass began the next one may
+/// begin that was only hinted at: however many hints come, a loop works no more often than that.
 const GATHER: Duration = Duration::from_millis(20);
-/// How often the log is looked at when nothing was committed here.
+/// How often the log is looked at when no hint came: hints may be lost.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a loop that panicked rests, at first and at most. One that ran for longer than that
 /// begins with a short rest again.
@@ -37,6 +39,7 @@ impl Running {
         for reader in Reader::all(&core) {
             loops.spawn(serve_reader(Arc::clone(&core), reader, Arc::clone(&stop)));
         }
+        loops.spawn(hear_hints(Arc::clone(&core), Arc::clone(&stop)));
         Self { core, stop, loops }
     }
 
@@ -84,6 +87,27 @@ async fn serve_reader(core: Arc<Core>, mut reader: Reader, stop: Arc<Notify>) {
     }
 }
 
+/// Hears the store's hints for all the loops, and begins again after each panic and each end.
+async fn hear_hints(core: Arc<Core>, stop: Arc<Notify>) {
+    let mut restarts = Restarts::new(Arc::clone(&core), Arc::clone(&stop));
+    loop {
+        let stopped = Box::pin(stop.notified());
+        if core.is_closing() {
+            return;
+        }
+        let hearing = core.store.hints().for_each(|hint| {
+            core.wake(&hint);
+            future::ready(())
+        });
+        match future::select(Box::pin(AssertUnwindSafe(hearing).catch_unwind()), stopped).await {
+            future::Either::Left((Err(panic), _)) => tell_panic(&"hints", &*panic),
+            future::Either::Left((Ok(()), _)) => tracing::warn!("the store's hints have ended"),
+            future::Either::Right(_) => return,
+        }
+        restarts.pause().await;
+    }
+}
+
 fn tell_panic(which: &dyn fmt::Debug, panic: &(dyn Any + Send)) {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let reason = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -125,18 +149,23 @@ async fn cluster_loop(mut worker: Worker, stop: &Notify) {
     let mut hints = served.driver.hints().chain(stream::pending());
     while !core.is_closing() {
         let stopped = stop.notified();
+        let began = core.clock.monotonic();
         let pause = worker.pass().await;
         if core.is_closing() {
             break;
         }
-        let woken = future::select(Box::pin(served.wake.notified()), Box::pin(stopped));
+        let hinted = async {
+            served.wake.notified().await;
+            core.clock.sleep(GATHER.saturating_sub(core.clock.monotonic().since(began))).await;
+        };
+        let woken = future::select(Box::pin(hinted), Box::pin(stopped));
         let slept = future::select(woken, core.clock.sleep(pause));
         let checked = future::select(slept, Box::pin(worker.checks.ended()));
-        let hinted = match future::select(checked, hints.next()).await {
+        let changed = match future::select(checked, hints.next()).await {
             future::Either::Right((operation, _)) => operation,
             future::Either::Left(_) => None,
         };
-        if let Some(operation) = hinted {
+        if let Some(operation) = changed {
             worker.hint(operation);
             while let Some(Some(operation)) = hints.next().now_or_never() {
                 worker.hint(operation);

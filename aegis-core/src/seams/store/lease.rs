@@ -19,6 +19,12 @@ impl LeaseName {
         Self(format!("cluster/{cluster}").into())
     }
 
+    /// The cluster whose work it is about, if it is that.
+    #[must_use]
+    pub fn as_cluster(&self) -> Option<ClusterName> {
+        ClusterName::new(self.0.strip_prefix("cluster/")?).ok()
+    }
+
     /// The sealing of the event log.
     #[must_use]
     pub fn sealer() -> Self {

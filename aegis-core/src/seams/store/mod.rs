@@ -4,6 +4,7 @@ mod changeset;
 mod columns;
 mod error;
 mod ext;
+mod hint;
 mod lease;
 mod log;
 mod matching;
@@ -12,11 +13,13 @@ mod query;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 
 pub use changeset::{Change, Changeset, Committed, Expect, Write};
 pub use columns::{Column, ColumnType, Value};
 pub use error::{Conflict, StoreError};
 pub use ext::StoreExt;
+pub use hint::{HintBoard, NoHint, StoreHint};
 pub use lease::{Claim, Fence, Generation, Grant, HolderId, Lease, LeaseName};
 pub use log::{Derived, DerivedKeys, DerivedQuery, DerivedRow, LogEnd, ProgressReport, ReaderStep, Sealed};
 pub use query::{
@@ -274,4 +277,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn tenants(&self) -> Result<Vec<TenantId>, StoreError>;
+
+    // ---- hints ----
+
+    /// What it may be worth to look at, for those who wait: what was committed, sealed or given back
+    /// through this handle or another one of the same data.
+    ///
+    /// It begins with [`StoreHint::Everything`] once it hears what others do, and says that again
+    /// after a break. A hint comes after the change, and never holds it up; it may come late, more
+    /// than once, once for many changes, or for nothing. It may be lost, too, so that nothing rests on
+    /// it and whoever waits for one also looks now and then by itself. Each call gives a stream of its
+    /// own, and may take a connection of its own for it; a dropped one is forgotten.
+    fn hints(&self) -> BoxStream<'static, StoreHint>;
 }

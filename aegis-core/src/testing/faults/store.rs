@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 
 use super::{
     call::{Answers, Faulty, ask, cause, change},
@@ -17,7 +18,7 @@ use crate::{
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
         JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
-        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError,
+        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreHint,
         VerificationQuery,
     },
 };
@@ -204,5 +205,9 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
     async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
         let question = || "tenants".to_owned();
         ask(self, FaultPoint::StoreRead, question, || self.inner.tenants()).await
+    }
+
+    fn hints(&self) -> BoxStream<'static, StoreHint> {
+        self.inner.hints()
     }
 }

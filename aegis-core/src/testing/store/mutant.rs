@@ -10,6 +10,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::{
+    StreamExt, future,
+    stream::{self, BoxStream},
+};
 
 use super::{StoreMutation as M, filter::Narrowed};
 use crate::{
@@ -22,7 +26,7 @@ use crate::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Fence,
         Generation, HolderId, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
         ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
-        Store, StoreError, VerificationQuery, Window,
+        Store, StoreError, StoreHint, VerificationQuery, Window,
     },
 };
 
@@ -34,6 +38,7 @@ pub struct MutantStore {
     pub(super) next_id: AtomicU64,
     pub(super) committing: AtomicUsize,
     pub(super) pruned: AtomicBool,
+    has_listener: AtomicBool,
     notes: Mutex<Notes>,
 }
 
@@ -66,6 +71,7 @@ impl MutantStore {
             next_id: AtomicU64::new(1),
             committing: AtomicUsize::new(0),
             pruned: AtomicBool::new(false),
+            has_listener: AtomicBool::new(false),
             notes: Mutex::default(),
         }
     }
@@ -410,5 +416,19 @@ impl Store for MutantStore {
             return Ok(Vec::new());
         }
         self.inner.tenants().await
+    }
+
+    fn hints(&self) -> BoxStream<'static, StoreHint> {
+        let hints = self.inner.hints();
+        match self.mutation {
+            M::HintsAreLost => hints.take(1).chain(stream::pending()).boxed(),
+            M::HintsNameNoCluster => {
+                hints.filter(|hint| future::ready(!matches!(hint, StoreHint::Work(_)))).boxed()
+            }
+            M::HintsHaveOneListener if self.has_listener.swap(true, Ordering::Relaxed) => {
+                hints.take(1).chain(stream::pending()).boxed()
+            }
+            _ => hints,
+        }
     }
 }

@@ -147,6 +147,13 @@ pub enum StoreMutation {
     /// The newest event is the newest that was sealed.
     NewestEventIsSealed,
 
+    /// Hints never come.
+    HintsAreLost,
+    /// Hints name no cluster.
+    HintsNameNoCluster,
+    /// Who listens first is the only one to be told.
+    HintsHaveOneListener,
+
     /// The first progress stands.
     FirstProgressWins,
     /// Nothing is ever forgotten.

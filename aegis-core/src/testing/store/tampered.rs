@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 
 use crate::{
     model::{
@@ -17,7 +18,7 @@ use crate::{
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
         JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
-        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError,
+        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreHint,
         VerificationQuery,
     },
 };
@@ -265,5 +266,9 @@ impl Store for TamperedStore {
 
     async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
         self.inner.tenants().await
+    }
+
+    fn hints(&self) -> BoxStream<'static, StoreHint> {
+        self.inner.hints()
     }
 }

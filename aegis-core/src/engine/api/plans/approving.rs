@@ -95,7 +95,6 @@ impl Tenant {
             Ok(changeset)
         })
         .await?;
-        self.core.wake(&execution.target_cluster);
         Ok(())
     }
 

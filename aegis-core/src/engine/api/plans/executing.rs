@@ -115,10 +115,7 @@ impl Tenant {
             let (changeset, execution) =
                 self.execution_changeset(&plan, &resolved, target.as_ref(), name_taken)?;
             match self.commit(changeset).await? {
-                None => {
-                    self.core.wake(&plan.target_cluster);
-                    return self.execution(execution).await.map_err(EngineError::after_change);
-                }
+                None => return self.execution(execution).await.map_err(EngineError::after_change),
                 Some(Conflict::Exists { key: EntityKey::Reservation(_) }) => name_taken = NameTaken::Yes,
                 Some(_) => {}
             }

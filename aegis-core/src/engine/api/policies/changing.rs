@@ -126,7 +126,6 @@ impl Tenant {
                             .await
                             .map_err(EngineError::after_change)?;
                     }
-                    self.core.wake(&before.cluster);
                     let view = self.policy(id).await.map_err(EngineError::after_change)?;
                     return Ok(PolicyView { warnings, ..view });
                 }

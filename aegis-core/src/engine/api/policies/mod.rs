@@ -167,7 +167,6 @@ impl Tenant {
         self.commit_policy(changeset, &policy.name).await?;
         // A record that came while the policy was made did not know of it.
         self.core.renew_newest(policy.id, &self.principal).await.map_err(EngineError::after_change)?;
-        self.core.wake(&policy.cluster);
         let view = self.policy(policy.id).await.map_err(EngineError::after_change)?;
         Ok(PolicyView { warnings, ..view })
     }

@@ -68,11 +68,7 @@ impl Worker {
             None => None,
         };
         Decider::settle_dr_tests(&mut changeset, &policy, state, Some(&settlement), began);
-        if let Outcome::Applied = self.commit(changeset).await?
-            && let Some(target) = &rule.target.cluster
-        {
-            self.core.wake(target);
-        }
+        self.commit(changeset).await?;
         Ok(())
     }
 
@@ -197,10 +193,6 @@ impl Worker {
                     self.checks.forget(test.id);
                     // The next phase has something to start or to look at.
                     self.again = true;
-                    // Its verification may be another cluster's to carry out.
-                    if let Some(record) = &around.record {
-                        self.core.wake(&record.cluster);
-                    }
                 }
             }
         }
@@ -229,9 +221,7 @@ impl Worker {
             decider.refuse_dr_restore(test, around.as_ref(), reason, is_missing)?
         };
         self.core.note_exposure(&mut changeset).await?;
-        if let (Outcome::Applied, Some(record)) = (self.commit(changeset).await?, &around.record) {
-            self.core.wake(&record.cluster);
-        }
+        self.commit(changeset).await?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ mod due;
 mod entities;
 mod fences;
 mod filters;
+mod hints;
 mod leases;
 mod log;
 mod pages;
@@ -46,6 +47,9 @@ pub use filters::{
     plans_are_found_by_each_filter, policies_are_found_by_each_filter, records_are_found_by_each_filter,
     retention_runs_are_found_by_each_filter, slots_are_found_by_each_filter,
     verifications_are_found_by_each_filter,
+};
+pub use hints::{
+    each_listener_is_told_and_who_is_gone_is_no_hindrance, who_waits_is_told_what_there_is_to_do,
 };
 pub use leases::{
     a_holder_renews_under_its_generation, a_lease_given_back_is_free_at_once, a_lease_has_one_holder,
@@ -216,6 +220,8 @@ macro_rules! for_each_store_behaviour {
             what_a_reader_derives_is_kept_with_its_step
             derived_rows_are_found_by_their_keys
             one_of_many_steps_from_a_position_counts
+            who_waits_is_told_what_there_is_to_do
+            each_listener_is_told_and_who_is_gone_is_no_hindrance
             the_last_progress_wins
             pruning_forgets_expired_reservations
             pruning_forgets_old_progress
