@@ -201,7 +201,7 @@ impl IntoResponse for AppError {
             ErrorCode::Unauthorized => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            ErrorCode::Unavailable => {
+            ErrorCode::Unavailable | ErrorCode::RateLimited => {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             _ => {}

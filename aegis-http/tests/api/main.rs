@@ -2,10 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod approving;
+mod editing;
 mod envelope;
+mod keeping;
+mod limits;
+mod live;
 mod operations;
 mod policies;
 mod reference;
 mod repeating;
 mod shapes;
+mod socket;
 mod world;

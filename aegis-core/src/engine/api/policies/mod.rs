@@ -4,7 +4,9 @@ mod changing;
 mod checking;
 mod foreseeing;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+
+use futures::future;
 
 pub use changing::PolicyChange;
 
@@ -22,9 +24,12 @@ use crate::{
         Versioned, zone_data_version,
     },
     rules::{Activity, LintFinding, Standing, Timetable, close, schedule_human, settle},
-    seams::{Changeset, Conflict, PolicyQuery, SlotQuery, StoreExt, Window},
+    seams::{Changeset, Conflict, PolicyQuery, PolicyStateQuery, SlotQuery, StoreExt, Window},
 };
 use checking::lint_policy;
+
+/// As many policies as are read one by one at most.
+const PAGE: usize = 64;
 
 /// A policy to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,13 +240,24 @@ impl Tenant {
 
     async fn view_policy(&self, policy: Versioned<Policy>) -> Result<PolicyView, EngineError> {
         let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
-        Ok(PolicyView {
-            schedule_human: schedule_human(&policy.schedule),
-            zone_data: policy.schedule.zone().map(|_| zone_data_version()),
-            policy,
-            state,
-            warnings: Vec::new(),
-        })
+        Ok(view(policy, state))
+    }
+
+    /// The states of these policies: each by itself where they are a page, all at once where they are
+    /// more.
+    async fn states_of(
+        &self,
+        policies: &[Versioned<Policy>],
+        cluster: Option<ClusterName>,
+    ) -> Result<HashMap<PolicyId, Versioned<PolicyState>>, EngineError> {
+        let scope = self.scope();
+        let states = if policies.len() > PAGE {
+            self.core.store.policy_states(&PolicyStateQuery { scope, cluster }).await?
+        } else {
+            let read = policies.iter().map(|policy| self.core.store.find::<PolicyState>(&scope, policy.id));
+            future::try_join_all(read).await?.into_iter().flatten().collect()
+        };
+        Ok(states.into_iter().map(|state| (state.policy, state)).collect())
     }
 
     /// Policies that match; the scope of `query` is overridden by this tenant's.
@@ -251,11 +267,12 @@ impl Tenant {
     pub async fn policies(&self, mut query: PolicyQuery) -> Result<Listing<PolicyView>, EngineError> {
         query.scope = self.scope();
         let page = self.core.store.policies(&query).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for policy in page.items {
-            items.push(self.view_policy(policy).await?);
-        }
-        Ok(Listing { items, total: page.total })
+        let mut states = self.states_of(&page.items, query.cluster).await?;
+        let view = |policy: Versioned<Policy>| {
+            let state = states.remove(&policy.id);
+            view(policy, state)
+        };
+        Ok(Listing { items: page.items.into_iter().map(view).collect(), total: page.total })
     }
 
     /// The slots of a policy, newest first, at most `limit`.
@@ -310,6 +327,16 @@ impl Tenant {
             }
         }
         Err(EngineError::VersionConflict { what: "policy" })
+    }
+}
+
+fn view(policy: Versioned<Policy>, state: Option<Versioned<PolicyState>>) -> PolicyView {
+    PolicyView {
+        schedule_human: schedule_human(&policy.schedule),
+        zone_data: policy.schedule.zone().map(|_| zone_data_version()),
+        policy,
+        state,
+        warnings: Vec::new(),
     }
 }
 
