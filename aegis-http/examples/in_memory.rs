@@ -13,10 +13,10 @@ use aegis_core::{
         ClusterName, DrDestination, DrTarget, NamespaceSelection, RecordId, RetentionRules, Schedule,
         ZoneName,
     },
-    seams::Clock,
+    seams::{Clock, WorkKind},
     testing::{MemoryObjectStorage, ScriptedDriver},
 };
-use aegis_http::HttpOptions;
+use aegis_http::{HttpOptions, Metrics};
 use aegis_store_memory::MemoryStore;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -33,9 +33,10 @@ async fn main() -> Result<(), Failure> {
     let engine = engine(&clock)?;
     let _running = engine.start();
     let ids = furnish(&engine.default_tenant()?, &*clock).await?;
+    let options = HttpOptions::default().with_metrics(Metrics::new(String::new));
     let listener = TcpListener::bind(address).await?;
     println!("{}", json!({"address": listener.local_addr()?, "ids": ids}));
-    axum::serve(listener, aegis_http::router(engine, HttpOptions::default())).await?;
+    axum::serve(listener, aegis_http::router(engine, options)).await?;
     Ok(())
 }
 
@@ -43,6 +44,9 @@ fn engine(clock: &Arc<dyn Clock>) -> Result<Aegis, Failure> {
     let mut driver = ScriptedDriver::new(Arc::clone(clock)).with_restore_root("/restores");
     for namespace in ["default", "app-backend"] {
         driver = driver.with_namespace(namespace.parse()?, [("deployment.yaml", "replicas: 3")]);
+    }
+    for kind in WorkKind::ALL {
+        driver = driver.with_duration(*kind, Duration::from_millis(200));
     }
     let storage = MemoryObjectStorage::new("s3://oco-backups/prod-us-east-1/".parse()?, Arc::clone(clock));
     let mut options = EngineOptions::default();

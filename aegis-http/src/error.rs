@@ -19,7 +19,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// Defines the codes, each with its status.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $label:literal, $status:ident;)*) => {
+    // Labels are token trees, since the schema's derive does not see into literals of macros.
+    ($($(#[$doc:meta])* $name:ident = $label:tt, $status:ident;)*) => {
         /// What kind of failure it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
         pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $label)] $name,)* }

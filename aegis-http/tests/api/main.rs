@@ -4,6 +4,7 @@
 mod approving;
 mod editing;
 mod envelope;
+mod figures;
 mod keeping;
 mod limits;
 mod live;

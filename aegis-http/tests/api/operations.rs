@@ -8,6 +8,7 @@ use aegis_core::{
     engine::{Execute, HoldRequest, NewDrTest, NewJob, NewPlan, NewPolicy, Tenant},
     model::{DrDestination, DrTarget, NamespaceSelection, RecordId, RetentionRules, Schedule, ZoneName},
 };
+use aegis_http::ErrorCode;
 use serde_json::Value;
 
 use crate::world::{Answer, Ask, CLUSTER, World};
@@ -426,6 +427,13 @@ async fn the_document_refers_to_nothing_that_is_not_in_it_and_names_each_operati
     {
         assert!(names.insert(operation["operationId"].as_str().unwrap()), "{}", operation["operationId"]);
     }
+}
+
+#[tokio::test]
+async fn the_document_calls_failures_as_the_envelope_does() {
+    let document = World::open().get("/openapi.json").await.with(200);
+    let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(document["components"]["schemas"]["ErrorCode"]["enum"], serde_json::json!(codes));
 }
 
 #[tokio::test]
