@@ -41,4 +41,4 @@ address="$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["add
 "$tool" run "http://$address/openapi.json" \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance \
   --exclude-path /api/v1/events --phases coverage,fuzzing --max-examples "${1:-15}" \
-  --generation-deterministic --generation-database none --suppress-health-check all --continue-on-failure --workers 2
+  --generation-deterministic --suppress-health-check all --continue-on-failure --workers 2
