@@ -6,8 +6,6 @@ mod foreseeing;
 
 use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
-use futures::future;
-
 pub use changing::PolicyChange;
 
 use super::{Listing, Tenant};
@@ -28,8 +26,8 @@ use crate::{
 };
 use checking::lint_policy;
 
-/// As many policies as are read one by one at most.
-const PAGE: usize = 64;
+/// As many policies as a read names at most.
+const PAGE: usize = 1000;
 
 /// A policy to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,20 +241,19 @@ impl Tenant {
         Ok(view(policy, state))
     }
 
-    /// The states of these policies: each by itself where they are a page, all at once where they are
-    /// more.
+    /// The states of these policies, in one read: of them alone, or of all where they are many.
     async fn states_of(
         &self,
         policies: &[Versioned<Policy>],
         cluster: Option<ClusterName>,
     ) -> Result<HashMap<PolicyId, Versioned<PolicyState>>, EngineError> {
-        let scope = self.scope();
-        let states = if policies.len() > PAGE {
-            self.core.store.policy_states(&PolicyStateQuery { scope, cluster }).await?
-        } else {
-            let read = policies.iter().map(|policy| self.core.store.find::<PolicyState>(&scope, policy.id));
-            future::try_join_all(read).await?.into_iter().flatten().collect()
-        };
+        let mut query = PolicyStateQuery { cluster, ..PolicyStateQuery::new(self.scope()) };
+        match policies.len() {
+            0 => return Ok(HashMap::new()),
+            1..=PAGE => query.policies = policies.iter().map(|policy| policy.id).collect(),
+            _ => {}
+        }
+        let states = self.core.store.policy_states(&query).await?;
         Ok(states.into_iter().map(|state| (state.policy, state)).collect())
     }
 
