@@ -172,6 +172,7 @@ mod mutants {
         pages_by_cursor_neither_skip_nor_repeat: CursorsIgnoreIds;
         lists_follow_updates: ListsAreStale;
         record_totals_count_what_is_there: TotalsCountGoneCopies;
+        totals_are_exact_at_every_moment: Ignores(JobStatuses), Ignores(RecordPolicy), Ignores(SlotFrom);
         policy_states_are_read_at_once: PolicyStatesCrossTenants, PolicyStatesIgnoreCluster,
             PolicyStatesIgnorePolicies, PolicyStatesAreReversed;
         due_policies_are_the_longest_due_first: DueIsEarly, DueIsReversed;

@@ -31,6 +31,7 @@ mod rows;
 mod select;
 mod statement;
 mod store;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod upkeep;

@@ -22,6 +22,7 @@ use crate::{
     error::{self, Fate},
     statement::{Statement, signed, unsigned},
     store::PostgresStore,
+    tally::folding,
 };
 
 const SEAL: &str = "seal events";
@@ -53,7 +54,10 @@ pub(crate) fn append(fence: &Fence, batch: &[i64], linked: &[SealedEvent], end: 
     let hashes: Vec<_> = linked.iter().map(|sealed| sealed.hash.as_bytes().to_vec()).collect();
     let chains: Vec<_> = end.chains.keys().map(|tenant| chain_name(tenant.as_ref()).to_owned()).collect();
     let heads: Vec<_> = end.chains.values().map(|head| head.as_bytes().to_vec()).collect();
-    Statement::new(
+    // An event comes with a change of one entity, which counts once less and once more at the most: so the
+    // tail of the tally gets no longer than that of the log.
+    let changes = batch.len().saturating_mul(4);
+    Statement::new(format!(
         "with held as (select 1 from lease where name = $1 and generation = $2 and expires_at > store_now() \
             for key share), \
         moved as (delete from event_tail as t using unnest($3::bigint[]) as n (seq) where t.seq = n.seq \
@@ -61,13 +65,15 @@ pub(crate) fn append(fence: &Fence, batch: &[i64], linked: &[SealedEvent], end: 
         linked as (insert into event (position, tenant, hash, document) \
             select n.position, m.tenant, n.hash, m.document \
             from unnest($3::bigint[], $4::bigint[], $5::bytea[]) as n (seq, position, hash) \
-            join moved as m on m.seq = n.seq returning 1) \
+            join moved as m on m.seq = n.seq returning 1), \
+        {} \
         insert into chain as c (tenant, head, position) \
         select n.tenant, n.head, $8 from unnest($6::text[], $7::bytea[]) as n (tenant, head) \
         where case when (select count(*) from held) = 1 \
             and (select count(*) from linked) = cardinality($3::bigint[]) then true else refuse() end \
         on conflict (tenant) do update set head = excluded.head, position = excluded.position",
-    )
+        folding("$9")
+    ))
     .with(fence.name.as_str())
     .with(signed(fence.generation.0))
     .with(batch.to_vec())
@@ -76,6 +82,7 @@ pub(crate) fn append(fence: &Fence, batch: &[i64], linked: &[SealedEvent], end: 
     .with(chains)
     .with(heads)
     .with(signed(end.head.0))
+    .with(i64::try_from(changes).unwrap_or(i64::MAX))
 }
 
 /// The name of a tenant's chain; what belongs to none has the empty one.

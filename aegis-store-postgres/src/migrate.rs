@@ -10,7 +10,10 @@ use sqlx::{
 use crate::error;
 
 /// Every schema that ever was, oldest first. What is here is never edited, only added to.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../migrations/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../migrations/0001_init.sql")),
+    (2, "tally", include_str!("../migrations/0002_tally.sql")),
+];
 
 const ACTION: &str = "bring the database's schema up to date";
 

@@ -98,12 +98,11 @@ pub(crate) fn records(query: &RecordQuery) -> Statement {
 /// `count` and `stored` of the records that a query asks for.
 pub(crate) fn record_totals(query: &RecordQuery) -> Statement {
     let mut select = matching_records(query);
-    let stored = if query.location.is_none() && query.backend.is_none() {
-        "t.stored".to_owned()
-    } else {
-        let copy = matching_copy(query, &mut select);
-        format!("(select sum(c.stored) from copies(t.document) as c where not c.gone and {copy})")
-    };
+    if query.location.is_none() && query.backend.is_none() {
+        return select.totals();
+    }
+    let copy = matching_copy(query, &mut select);
+    let stored = format!("(select sum(c.stored) from copies(t.document) as c where not c.gone and {copy})");
     let figures =
         format!("count(*) as count, least(coalesce(sum({stored}), 0), {})::bigint as stored", i64::MAX);
     select.figures(&figures)

@@ -8,13 +8,17 @@ use aegis_core::{
 use crate::{
     commit::has_tenant,
     statement::{Statement, instant},
+    tally::Narrowing,
 };
 
 /// Rows of one kind of entity. Begins with whose they are: there is no other way to ask for any.
 pub(crate) struct Select {
-    kind: EntityKind,
-    statement: Statement,
+    pub(crate) kind: EntityKind,
+    pub(crate) statement: Statement,
+    /// All that a row has to meet.
     conditions: Vec<String>,
+    /// The same as totals are asked for.
+    pub(crate) narrowing: Narrowing,
     order: String,
     /// What the place of a window is compared with.
     place: String,
@@ -28,6 +32,7 @@ impl Select {
             kind,
             statement: Statement::default(),
             conditions: Vec::new(),
+            narrowing: Narrowing::default(),
             order: format!("at desc, {tie} desc"),
             place: format!("(t.at, t.{tie})"),
         };
@@ -57,7 +62,9 @@ impl Select {
         T: sqlx::Encode<'t, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
     {
         let value = self.statement.bind(value);
-        self.conditions.push(format!("t.{column} {how} {value}"));
+        let condition = format!("t.{column} {how} {value}");
+        self.narrowing.by(column, &condition);
+        self.conditions.push(condition);
     }
 
     /// That a column is what was asked for, if anything was.
@@ -72,7 +79,14 @@ impl Select {
 
     /// A condition in words of its own.
     pub(crate) fn when(&mut self, condition: impl Into<String>) {
+        self.narrowing.otherwise();
         self.conditions.push(condition.into());
+    }
+
+    /// A condition on a column without a value.
+    fn such(&mut self, column: Column, condition: String) {
+        self.narrowing.by(column, &condition);
+        self.conditions.push(condition);
     }
 
     pub(crate) fn bind<'t, T>(&mut self, value: T) -> String
@@ -85,7 +99,7 @@ impl Select {
     /// That a flag is as asked for, if it was. Part of the text, so that partial indexes are found.
     pub(crate) fn flag(&mut self, column: Column, flag: Option<bool>) {
         if let Some(flag) = flag {
-            self.when(format!("{}t.{column}", if flag { "" } else { "not " }));
+            self.such(column, format!("{}t.{column}", if flag { "" } else { "not " }));
         }
     }
 
@@ -93,23 +107,23 @@ impl Select {
     pub(crate) fn status_in(&mut self, labels: &[&'static str]) {
         match labels {
             [] => {}
-            [label] => self.when(format!("t.status = '{label}'")),
-            labels => self.when(format!("t.status in ('{}')", labels.join("', '"))),
+            [label] => self.such(Column::Status, format!("t.status = '{label}'")),
+            labels => self.such(Column::Status, format!("t.status in ('{}')", labels.join("', '"))),
         }
     }
 
     /// That its time lies in a half-open stretch.
     pub(crate) fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
-        if let Some(from) = from {
-            self.compares(Column::At, ">=", instant(from));
-        }
-        if let Some(to) = to {
-            self.compares(Column::At, "<", instant(to));
+        self.narrowing.within(from, to);
+        let ends = [(from, ">="), (to, "<")];
+        for (end, how) in ends.into_iter().filter_map(|(end, how)| Some((end?, how))) {
+            let end = self.statement.bind(instant(end));
+            self.conditions.push(format!("t.{} {how} {end}", Column::At));
         }
     }
 
     /// The rows that meet every condition.
-    fn source(&self) -> String {
+    pub(crate) fn source(&self) -> String {
         let conditions = match self.conditions.as_slice() {
             [] => String::new(),
             conditions => format!(" where {}", conditions.join(" and ")),
@@ -140,10 +154,21 @@ impl Select {
         self.statement
     }
 
+    /// How many rows there are, and what they take in storage: `count` and `stored`.
+    pub(crate) fn totals(mut self) -> Statement {
+        let totals = self.counted();
+        self.statement.text = format!(
+            "select sum(c.count)::bigint as count, least(sum(c.stored), {})::bigint as stored from ({totals}) as c",
+            i64::MAX
+        );
+        self.statement
+    }
+
     /// A page, and the total where it is asked for, as one statement and so of one moment: `version`,
     /// `document` and `total`. A row with a total and without a document stands for an empty page.
     pub(crate) fn page(mut self, window: &Window) -> Statement {
-        let counted = self.source();
+        let total = if window.count { self.counted() } else { String::new() };
+        let total = format!("select sum(c.count)::bigint as total from ({total}) as c");
         if let Some(cursor) = window.after {
             let (at, id) = (self.statement.bind(instant(cursor.at)), self.statement.bind(cursor.id));
             self.conditions.push(format!("{} < ({at}, {id})", self.place));
@@ -164,11 +189,11 @@ impl Select {
                  {source} order by {order}{limit}{offset}"
             )
         } else if window.limit == 0 {
-            format!("select null::bigint as version, null::text as document, count(*) as total {counted}")
+            format!("select null::bigint as version, null::text as document, c.total from ({total}) as c")
         } else {
             format!(
                 "select p.version, p.document::text as document, c.total \
-                 from (select count(*) as total {counted}) as c \
+                 from ({total}) as c \
                  left join (select t.* {source} order by {order}{limit}{offset}) as p on true order by {order}"
             )
         };

@@ -50,7 +50,7 @@ pub(crate) fn noted(operations: &[OperationId]) -> Statement {
 }
 
 /// What is forgotten, a batch at a time: each statement is repeated until it finds less than one.
-pub(crate) fn prunings(now: Timestamp) -> [Statement; 3] {
+pub(crate) fn prunings(now: Timestamp) -> [Statement; 4] {
     let oldest = |table, key, condition| {
         Statement::new(format!(
             "delete from {table} where {key} in (select {key} from {table} where {condition} \
@@ -61,6 +61,7 @@ pub(crate) fn prunings(now: Timestamp) -> [Statement; 3] {
         oldest("reservation", "key", "due_at <= $1").with(instant(now)),
         oldest("changeset", "id", "applied_at < store_now() - interval '24 hours'"),
         oldest("progress", "operation", "noted_at < store_now() - interval '7 days'"),
+        oldest("tally", "ctid", "count = 0 and stored = 0"),
     ]
 }
 

@@ -10,7 +10,10 @@ use sqlx::{
 use crate::{OpenError, error::Fault, sql::Sql};
 
 /// Every version of the schema, oldest first. What was released is never changed.
-pub(crate) const VERSIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../migrations/0001_init.sql"))];
+pub(crate) const VERSIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../migrations/0001_init.sql")),
+    (2, "tally", include_str!("../migrations/0002_tally.sql")),
+];
 
 /// What marks a file as one of ours, as the first version sets it.
 const APPLICATION_ID: i64 = 0x4165_6769;

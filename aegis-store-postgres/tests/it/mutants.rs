@@ -13,6 +13,11 @@ const ABSENCE_IS_NOT_HELD: Broken = Broken::Database(
     "create or replace function hold_absent(kind text, key json) returns boolean language sql volatile as \
      'select true'",
 );
+/// What changes is not told to those who keep totals.
+const CHANGES_ARE_NOT_COUNTED: Broken = Broken::Database("drop trigger tally_update on record");
+/// What is not folded into the totals is forgotten.
+const THE_TAIL_IS_NOT_COUNTED: Broken =
+    Broken::Database("create rule forgotten as on insert to tally_tail do instead nothing");
 const fn ignores(filter: aegis_core::testing::StoreFilter) -> Broken {
     Broken::Rule(Mutation::Ignores(filter))
 }
@@ -47,6 +52,7 @@ catches! {
     a_commit_under_a_lease_given_back_is_refused: NOTHING_IS_REFUSED;
     a_late_commit_after_a_takeover_is_refused: NOTHING_IS_REFUSED;
     a_reader_steps_on_from_where_it_is: NOTHING_IS_REFUSED;
+    totals_are_exact_at_every_moment: CHANGES_ARE_NOT_COUNTED, THE_TAIL_IS_NOT_COUNTED;
     get_stays_in_its_scope: Broken::Rule(Mutation::GetCrossesTenants);
     queries_stay_in_their_scope: ignores(JobScope), ignores(RecordScope), ignores(PlanScope),
         ignores(ExecutionScope), ignores(PolicyScope), ignores(SlotScope), ignores(VerificationScope),

@@ -9,6 +9,7 @@ mod lease;
 mod log;
 mod matching;
 mod query;
+mod tally;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ pub use query::{
     Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
     RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
 };
+pub use tally::{Cut, Stretches};
 
 use crate::model::{
     BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, Event, OperationId, Policy, PolicyState,

@@ -14,6 +14,7 @@ mod restart;
 mod samples;
 mod scopes;
 mod sealing;
+mod totals;
 mod upkeep;
 mod writes;
 
@@ -83,6 +84,7 @@ pub use sealing::{
     chains_verify_for_each_tenant_and_for_none, positions_are_dense_and_in_commit_order,
     sealing_at_once_numbers_each_event_once, sealing_goes_on_where_it_stopped, sealing_needs_the_lease,
 };
+pub use totals::totals_are_exact_at_every_moment;
 pub use upkeep::{
     pruning_forgets_expired_reservations, pruning_forgets_old_progress, pruning_keeps_what_is_needed,
     repetitions_are_known_for_a_day, the_last_progress_wins,
@@ -201,6 +203,7 @@ macro_rules! for_each_store_behaviour {
             pages_by_cursor_neither_skip_nor_repeat
             lists_follow_updates
             record_totals_count_what_is_there
+            totals_are_exact_at_every_moment
             policy_states_are_read_at_once
             due_policies_are_the_longest_due_first
             due_policies_follow_their_state
