@@ -31,7 +31,11 @@ impl Narrowing {
         match column {
             Column::Tenant | Column::Status | Column::Hidden => {}
             Column::Cluster => self.cluster = true,
-            Column::Policy => self.policy = true,
+            Column::Policy => {
+                self.policy = true;
+                // Which stands for none, and which nobody has.
+                self.conditions.push(format!(" and t.policy <> '{}'", Uuid::nil()));
+            }
             _ => self.otherwise = true,
         }
         self.conditions.push(format!(" and {condition}"));

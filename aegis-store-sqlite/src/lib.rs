@@ -49,6 +49,7 @@ mod reader;
 mod rows;
 mod sql;
 mod store;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod upkeep;

@@ -18,6 +18,7 @@ use crate::{
     query::up_to,
     rows::{signed, unsigned},
     sql::{Arg, Sql, runs},
+    tally,
 };
 
 /// Events to be sealed next, linked.
@@ -76,7 +77,10 @@ impl Batch {
         insert(connection, "insert into chain (tenant, head, position) values ", &heads, replacing).await?;
         let mut sql = Sql::new("delete from event_tail where seq <= ");
         sql.bind(self.until);
-        sql.query().execute(connection).await?;
+        sql.query().execute(&mut *connection).await?;
+        // An event comes with a change of one entity, which counts once less and once more at the most: so
+        // the tail of the tally gets no longer than that of the log.
+        tally::fold(connection, self.linked.len().saturating_mul(4)).await?;
         Ok(Some(Sealed { count: self.linked.len(), head: last.position }))
     }
 }

@@ -67,3 +67,52 @@ async fn version(connection: &mut SqliteConnection) -> Result<Option<i64>, Fault
     let newest = Sql::new("select coalesce(max(version), 0) from _sqlx_migrations");
     Ok(Some(newest.query().fetch_one(connection).await?.try_get(0)?))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "in a test, what fails ends it")]
+
+    use super::*;
+
+    const ROWS: &str = "insert into job (id, version, tenant, cluster, policy, location, status, live, hidden, priority, at, document) \
+        values (x'01', 1, 'acme', 'c1', x'0a', 'file:///', 'pending', 1, 0, 0, 1, '{}'), \
+            (x'02', 1, 'acme', 'c2', null, 'file:///', 'failed', 0, 1, 0, -5, '{}'); \
+        insert into record (id, version, tenant, cluster, policy, chain, status, at, stored, document) \
+        values (x'01', 1, 'globex', 'c1', x'0a', x'01', 'available', 9, 9223372036854775807, '{}'), \
+            (x'02', 1, 'globex', 'c1', x'0a', x'01', 'available', 9, 9223372036854775807, '{}')";
+
+    /// Totals by kind and tenant: how many, and the two parts of what they take.
+    async fn totals(
+        connection: &mut SqliteConnection,
+        text: &'static str,
+    ) -> Vec<(String, String, i64, i64, i64)> {
+        sqlx::query_as(text).fetch_all(connection).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn totals_of_an_earlier_file_are_counted_once_and_then_kept() {
+        let mut connection =
+            <SqliteConnection as sqlx::Connection>::connect("sqlite::memory:").await.unwrap();
+        migrate(&mut connection, &VERSIONS[..1], Path::new("")).await.unwrap();
+        sqlx::raw_sql(ROWS).execute(&mut connection).await.unwrap();
+        migrate(&mut connection, VERSIONS, Path::new("")).await.unwrap();
+        sqlx::raw_sql("update job set status = 'failed'; delete from record where id = x'02'")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        crate::tally::fold(&mut connection, usize::MAX).await.unwrap();
+
+        let kept = "select kind, tenant, sum(count), sum(stored_high), sum(stored_low) from tally \
+            where span = 42 and cluster = '' and policy = x'' group by 1, 2 order by 1, 2";
+        let expected = [("job", "acme", 2, 0, 0), ("record", "globex", 1, (1 << 31) - 1, u32::MAX.into())];
+        let expected =
+            expected.map(|(kind, tenant, n, high, low)| (kind.to_owned(), tenant.to_owned(), n, high, low));
+        let found = totals(&mut connection, kept).await;
+        let whole = |(high, low): (i64, i64)| (i128::from(high) << 32) + i128::from(low);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!((&found.0, &found.1, found.2), (&expected.0, &expected.1, expected.2));
+            assert_eq!(whole((found.3, found.4)), whole((expected.3, expected.4)));
+        }
+        assert_eq!(found.len(), expected.len());
+    }
+}

@@ -18,14 +18,18 @@ use crate::{
     error::Fault,
     rows::{unsigned, versioned},
     sql::{Arg, Sql},
+    tally::{Narrowing, between, totals},
 };
 
 /// Which entities, of which kind. Knows the index that has the most of its conditions, since SQLite
 /// can't know which is the shortest.
 pub(crate) struct Select<'q> {
-    kind: EntityKind,
+    pub(crate) kind: EntityKind,
     index: Option<&'static str>,
+    /// All that a row has to meet.
     conditions: Sql<'q>,
+    /// The same as totals are asked for.
+    pub(crate) narrowing: Narrowing<'q>,
     order: &'static str,
 }
 
@@ -34,7 +38,8 @@ const NEWEST: &str = "at desc, id desc";
 
 impl<'q> Select<'q> {
     fn new(kind: EntityKind, scope: &'q Scope) -> Self {
-        let mut select = Self { kind, index: None, conditions: Sql::new("true"), order: NEWEST };
+        let conditions = Sql::new("true");
+        let mut select = Self { kind, index: None, conditions, narrowing: Narrowing::new(), order: NEWEST };
         if let Scope::Tenant(tenant) = scope {
             select.is(Column::Tenant, tenant.as_str()).by("tenant");
         }
@@ -46,13 +51,27 @@ impl<'q> Select<'q> {
         self.index = Some(index);
     }
 
+    /// A condition that totals are not kept for.
     fn and(&mut self, condition: &str) -> &mut Sql<'q> {
+        self.narrowing.otherwise();
+        self.implied(condition)
+    }
+
+    /// A condition that follows from the others, so that an index is seen.
+    fn implied(&mut self, condition: &str) -> &mut Sql<'q> {
         self.conditions.push(" and ").push(condition)
     }
 
-    fn is(&mut self, column: Column, value: impl Into<Arg<'q>>) -> &mut Self {
-        self.and(column.name()).push(" = ").bind(value);
+    fn such(&mut self, column: Column, condition: &Sql<'q>) -> &mut Self {
+        self.narrowing.by(column, condition);
+        self.conditions.push(" and ").append(condition);
         self
+    }
+
+    fn is(&mut self, column: Column, value: impl Into<Arg<'q>>) -> &mut Self {
+        let mut condition = Sql::new(column.name());
+        condition.push(" = ").bind(value);
+        self.such(column, &condition)
     }
 
     /// Narrows to `value`, if it is asked for, and goes by an index then.
@@ -69,21 +88,17 @@ impl<'q> Select<'q> {
         match labels {
             [] => {}
             [label] => {
-                self.and(&format!("status = '{label}'"));
+                self.such(Column::Status, &Sql::new(format!("status = '{label}'")));
             }
             labels => {
-                self.and(&format!("status in ('{}')", labels.join("', '")));
+                self.such(Column::Status, &Sql::new(format!("status in ('{}')", labels.join("', '"))));
             }
         }
     }
 
     fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
-        if let Some(from) = from {
-            self.and("at >= ").bind(Value::Instant(from));
-        }
-        if let Some(to) = to {
-            self.and("at < ").bind(Value::Instant(to));
-        }
+        self.narrowing.within(from, to);
+        self.conditions.append(&between(from, to));
     }
 
     fn ended_after(&mut self, instant: Option<Timestamp>) {
@@ -93,7 +108,7 @@ impl<'q> Select<'q> {
     }
 
     /// `what` of all that matches.
-    fn ask(&self, what: &str) -> Sql<'q> {
+    pub(crate) fn ask(&self, what: &str) -> Sql<'q> {
         let table = self.kind;
         let mut sql = Sql::new(format!("select {what} from {table}"));
         if let Some(index) = self.index {
@@ -138,8 +153,7 @@ pub(crate) async fn page<T: Stored>(
         return Ok(Page { items: items(reader, &select, window).await?, total: None });
     }
     let mut snapshot = reader.begin().await?;
-    let row = select.ask("count(*)").query().fetch_one(&mut *snapshot).await?;
-    let total = Some(unsigned(row.try_get(0)?)?);
+    let total = Some(totals(&mut snapshot, &select).await?.count);
     let items = if window.limit == 0 { Vec::new() } else { items(&mut snapshot, &select, window).await? };
     snapshot.rollback().await?;
     Ok(Page { items, total })
@@ -167,7 +181,7 @@ pub(crate) fn jobs(query: &JobQuery) -> Select<'_> {
     if let Some(live) = query.live {
         select.and(if live { "live = 1" } else { "live = 0" });
     } else if live == Some(true) {
-        select.and("live = 1");
+        select.implied("live = 1");
     }
     if query.statuses == [JobStatus::InProgress] {
         select.by("running");
@@ -189,7 +203,7 @@ pub(crate) fn jobs(query: &JobQuery) -> Select<'_> {
         select.is(Column::Location, Arg::Text(location.to_string().into()));
     }
     if !query.hidden {
-        select.and("hidden = 0");
+        select.such(Column::Hidden, &Sql::new("hidden = 0"));
     }
     select.within(query.from, query.to);
     if query.order == JobOrder::Dispatch {
@@ -206,10 +220,10 @@ pub(crate) fn records(query: &RecordQuery) -> Select<'_> {
     let leaving = query.due_by.is_some() || (!labels.is_empty() && query.states.iter().all(leaves));
     let present = leaving || (!labels.is_empty() && !query.states.contains(&RecordState::Deleted));
     if present {
-        select.and("status <> 'deleted'");
+        select.implied("status <> 'deleted'");
     }
     if leaving {
-        select.and("status in ('expired', 'deleting')");
+        select.implied("status in ('expired', 'deleting')");
     }
     if let Some(now) = query.due_by {
         // What is being deleted and not deferred is due at once; what expired always says when.
@@ -258,20 +272,12 @@ pub(crate) async fn record_totals(
     query: &RecordQuery,
 ) -> Result<RecordTotals, Fault> {
     let select = records(query);
-    let mut sql = match copies(query) {
-        None => select.ask("count(*), coalesce(sum(stored), 0)"),
-        Some(copy) => {
-            let mut sql = Sql::new(
-                "select count(*), coalesce(sum((select sum(copy.value ->> '$.stored') from json_each(copies) copy \
-                 where copy.value ->> '$.gone_at' is null and ",
-            );
-            sql.append(&copy).push(")), 0) from (").append(&select.ask("document -> '$.copies' as copies"));
-            sql
-        }
-    };
-    if copies(query).is_some() {
-        sql.push(")");
-    }
+    let Some(copy) = copies(query) else { return totals(reader, &select).await };
+    let mut sql = Sql::new(
+        "select count(*), coalesce(sum((select sum(copy.value ->> '$.stored') from json_each(copies) copy \
+         where copy.value ->> '$.gone_at' is null and ",
+    );
+    sql.append(&copy).push(")), 0) from (").append(&select.ask("document -> '$.copies' as copies")).push(")");
     let row = sql.query().fetch_one(reader).await?;
     Ok(RecordTotals { count: unsigned(row.try_get(0)?)?, stored: Bytes(unsigned(row.try_get(1)?)?) })
 }

@@ -80,5 +80,8 @@ pub(crate) async fn prune(
         let gone = sql.query().execute(&mut *connection).await?.rows_affected();
         more |= i64::try_from(gone).is_ok_and(|gone| gone >= AT_A_TIME);
     }
+    // Of a stretch of time from which everything went on to another state.
+    let empty = Sql::new("delete from tally where count = 0 and stored_low = -stored_high * 4294967296");
+    empty.query().execute(connection).await?;
     Ok(more)
 }

@@ -14,6 +14,7 @@ pub(crate) struct Server {
     programs: PathBuf,
     directory: TempDir,
     port: u16,
+    settings: Vec<String>,
     process: Option<Child>,
 }
 
@@ -23,6 +24,11 @@ const OTHER_USER: [&str; 4] = ["setpriv", "--reuid=postgres", "--regid=postgres"
 impl Server {
     /// A new one with a database `aegis`, or `None` once the skip was said.
     pub(crate) async fn start(test: &str) -> Option<Self> {
+        Self::start_with(test, &[]).await
+    }
+
+    /// The same with settings of its own.
+    pub(crate) async fn start_with(test: &str, settings: &[&str]) -> Option<Self> {
         let Some(programs) = std::env::var_os("AEGIS_TEST_POSTGRES_BIN") else {
             aegis_core::testing::skip(
                 test,
@@ -35,7 +41,8 @@ impl Server {
             assert!(Command::new("chown").arg("postgres").arg(directory.path()).status().unwrap().success());
         }
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { programs: programs.into(), directory, port, process: None };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut server = Self { programs: programs.into(), directory, port, settings, process: None };
         let mut initdb = server.command("initdb");
         initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
         let made = initdb.arg("-D").arg(server.data()).output().unwrap();
@@ -77,6 +84,7 @@ impl Server {
                 command.arg("-D").arg(self.data()).args(["-c", "listen_addresses=127.0.0.1", "-c"]);
                 command.arg(format!("port={}", self.port)).arg("-c");
                 command.arg(format!("unix_socket_directories={}", self.directory.path().display()));
+                command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
                 let quiet = command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
                 self.process = Some(quiet.spawn().unwrap());
             }

@@ -1,0 +1,164 @@
+//! Totals: what the tally says and what is not folded into it yet, in one snapshot.
+//!
+//! Whatever changes a row that lists are made of leaves, by a trigger, what it adds and takes away in
+//! `tally_tail`. Sealing folds that into `tally`, which has a row for each of the values that lists
+//! are narrowed by and each stretch of time. So a total is a sum over few rows, however many there
+//! are to count.
+
+use aegis_core::{
+    model::{Bytes, EntityKind, Timestamp},
+    seams::{Column, Cut, RecordTotals, Stretches, Value},
+};
+use sqlx::{Row, SqliteConnection};
+
+use crate::{
+    error::Fault,
+    query::{Select, up_to},
+    rows::unsigned,
+    sql::Sql,
+};
+
+/// What a list is narrowed by, as far as totals are kept for it.
+#[derive(Debug)]
+pub(crate) struct Narrowing<'q> {
+    conditions: Sql<'q>,
+    cluster: bool,
+    policy: bool,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    /// By something else, too.
+    otherwise: bool,
+}
+
+impl<'q> Narrowing<'q> {
+    pub(crate) fn new() -> Self {
+        let conditions = Sql::default();
+        Self { conditions, cluster: false, policy: false, from: None, to: None, otherwise: false }
+    }
+
+    /// By a condition on this column.
+    pub(crate) fn by(&mut self, column: Column, condition: &Sql<'q>) {
+        match column {
+            Column::Tenant | Column::Status | Column::Hidden => {}
+            Column::Cluster => self.cluster = true,
+            Column::Policy => self.policy = true,
+            _ => self.otherwise = true,
+        }
+        self.conditions.push(" and ").append(condition);
+    }
+
+    /// By something that totals are not kept for.
+    pub(crate) const fn otherwise(&mut self) {
+        self.otherwise = true;
+    }
+
+    pub(crate) const fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
+        (self.from, self.to) = (from, to);
+    }
+
+    /// The time that is asked about as totals are kept for it; `None` if they can't tell.
+    fn cut(&self) -> Option<Cut> {
+        let spans = if self.policy { &Stretches::SPANS_OF_POLICIES[..] } else { &Stretches::SPANS };
+        Cut::new(self.from, self.to, spans).filter(|_| !self.otherwise)
+    }
+
+    /// That a row of the tally is of the level that has the answer.
+    const fn level(&self) -> &'static str {
+        match (self.policy, self.cluster) {
+            (true, _) => "",
+            (false, true) => " and policy = x''",
+            (false, false) => " and policy = x'' and cluster = ''",
+        }
+    }
+}
+
+/// That the time lies between, as far as there are ends.
+pub(crate) fn between<'q>(from: Option<Timestamp>, to: Option<Timestamp>) -> Sql<'q> {
+    let mut sql = Sql::default();
+    if let Some(from) = from {
+        sql.push(" and at >= ").bind(Value::Instant(from));
+    }
+    if let Some(to) = to {
+        sql.push(" and at < ").bind(Value::Instant(to));
+    }
+    sql
+}
+
+/// How many entities match, and what those of them that take storage take.
+pub(crate) async fn totals(
+    reader: &mut SqliteConnection,
+    select: &Select<'_>,
+) -> Result<RecordTotals, Fault> {
+    let row = summed(select).query().fetch_one(reader).await?;
+    let (high, low): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+    let stored = (i128::from(high) << 32) + i128::from(low);
+    let stored = Bytes(u64::try_from(stored.clamp(0, i64::MAX.into())).unwrap_or(0));
+    Ok(RecordTotals { count: unsigned(row.try_get(0)?)?, stored })
+}
+
+/// One row: the count, and the two parts of what is stored.
+fn summed<'q>(select: &Select<'q>) -> Sql<'q> {
+    let mut sql = Sql::new("select sum(count), sum(high), sum(low) from (");
+    sql.append(&counted(select)).push(")");
+    sql
+}
+
+/// Rows whose sums are those of all that matches, and never null.
+fn counted<'q>(select: &Select<'q>) -> Sql<'q> {
+    let (kind, narrowing) = (select.kind, &select.narrowing);
+    let stored = if kind == EntityKind::Record { "stored" } else { "0" };
+    let parts =
+        format!("coalesce(sum({stored} >> 32), 0) as high, coalesce(sum({stored} & 4294967295), 0) as low");
+    let rows = format!("count(*) as count, {parts}");
+    let Some(cut) = narrowing.cut() else { return select.ask(&rows) };
+    let mut sql = Sql::new(
+        "select coalesce(sum(count), 0) as count, coalesce(sum(stored_high), 0) as high, \
+         coalesce(sum(stored_low), 0) as low from tally where ",
+    );
+    for (place, Stretches { span, first, last }) in cut.whole.iter().copied().enumerate() {
+        if place > 0 {
+            sql.push(" union all select coalesce(sum(count), 0), coalesce(sum(stored_high), 0), coalesce(sum(stored_low), 0) from tally where ");
+        }
+        sql.push(&format!("kind = '{kind}' and span = {span}{}", narrowing.level()));
+        sql.append(&narrowing.conditions)
+            .push(" and bucket >= ")
+            .bind(first)
+            .push(" and bucket < ")
+            .bind(last);
+    }
+    sql.push(&format!(
+        " union all select coalesce(sum(count), 0), {parts} from tally_tail where kind = '{kind}'"
+    ));
+    sql.append(&narrowing.conditions).append(&between(cut.from, cut.to));
+    for edge in cut.edges {
+        let edge = between(Some(edge.start), Some(edge.end));
+        sql.push(" union all ").append(&select.ask(&rows)).append(&edge);
+    }
+    sql
+}
+
+/// Folds at most `limit` rows of the tail into the tally.
+pub(crate) async fn fold(connection: &mut SqliteConnection, limit: usize) -> Result<(), Fault> {
+    let mut newest = Sql::new("select max(seq) from (select seq from tally_tail order by seq limit ");
+    newest.bind(up_to(limit)).push(")");
+    let newest: Option<i64> = newest.query().fetch_one(&mut *connection).await?.try_get(0)?;
+    let Some(newest) = newest else { return Ok(()) };
+    let mut sql = Sql::new(
+        "insert into tally (kind, span, policy, cluster, tenant, bucket, status, hidden, count, stored_high, stored_low) \
+         select c.kind, l.span, case l.level when 'policy' then c.policy else x'' end, \
+            case l.level when 'tenant' then '' else c.cluster end, c.tenant, c.at >> l.span, c.status, c.hidden, \
+            sum(c.count), sum(c.stored >> 32), sum(c.stored & 4294967295) \
+         from tally_tail as c join tally_level as l on case l.level when 'tenant' then true \
+            when 'cluster' then c.cluster <> '' else c.policy <> x'' end \
+         where c.seq <= ",
+    );
+    sql.bind(newest).push(
+        " group by 1, 2, 3, 4, 5, 6, 7, 8 on conflict do update set count = count + excluded.count, \
+         stored_high = stored_high + excluded.stored_high, stored_low = stored_low + excluded.stored_low",
+    );
+    sql.query().execute(&mut *connection).await?;
+    let mut sql = Sql::new("delete from tally_tail where seq <= ");
+    sql.bind(newest);
+    sql.query().execute(connection).await?;
+    Ok(())
+}
