@@ -111,18 +111,22 @@ impl Select {
     }
 }
 
-/// Folds at most `limit` rows of the tail into the tally: parts of a statement, without a result.
+/// Folds at most `limit` rows of the tail into the tally: parts of a statement, without a result. What cancels out
+/// goes nowhere, as most steps of a job that is soon over do.
 pub(crate) fn folding(limit: &str) -> String {
-    let nil = Uuid::nil();
+    let (nil, [shortest, ..]) = (Uuid::nil(), Stretches::SPANS);
     format!(
         "untallied as (delete from tally_tail where ctid = any (array (select ctid from tally_tail limit {limit})) \
             returning *), \
+        changed as (select kind, tenant, cluster, policy, status, hidden, \
+                (extract(epoch from at) * 1000000)::bigint >> {shortest} as bucket, \
+                sum(count)::bigint as count, sum(stored) as stored \
+            from untallied group by 1, 2, 3, 4, 5, 6, 7 having sum(count) <> 0 or sum(stored) <> 0), \
         tallied as (insert into tally as t (kind, span, policy, cluster, tenant, bucket, status, hidden, count, stored) \
             select c.kind, l.span, case l.level when 'policy' then c.policy else '{nil}' end, \
                 case l.level when 'tenant' then '' else c.cluster end, c.tenant, \
-                (extract(epoch from c.at) * 1000000)::bigint >> l.span, c.status, c.hidden, \
-                sum(c.count), sum(c.stored) \
-            from untallied as c join tally_level as l on case l.level when 'tenant' then true \
+                c.bucket >> (l.span - {shortest}), c.status, c.hidden, sum(c.count), sum(c.stored) \
+            from changed as c join tally_level as l on case l.level when 'tenant' then true \
                 when 'cluster' then c.cluster <> '' else c.policy <> '{nil}' end \
             group by 1, 2, 3, 4, 5, 6, 7, 8 \
             on conflict on constraint tally_key do update \

@@ -143,19 +143,25 @@ pub(crate) async fn fold(connection: &mut SqliteConnection, limit: usize) -> Res
     newest.bind(up_to(limit)).push(")");
     let newest: Option<i64> = newest.query().fetch_one(&mut *connection).await?.try_get(0)?;
     let Some(newest) = newest else { return Ok(()) };
-    let mut sql = Sql::new(
-        "insert into tally (kind, span, policy, cluster, tenant, bucket, status, hidden, count, stored_high, stored_low) \
+    let [shortest, ..] = Stretches::SPANS;
+    // What cancels out goes nowhere, as most steps of a job that is soon over do.
+    let mut sql = Sql::new(format!(
+        "with changed as (select kind, tenant, cluster, policy, status, hidden, at >> {shortest} as bucket, \
+            sum(count) as count, sum(stored >> 32) as high, sum(stored & 4294967295) as low \
+            from tally_tail where seq <= "
+    ));
+    sql.bind(newest).push(&format!(
+        " group by 1, 2, 3, 4, 5, 6, 7 \
+            having sum(count) <> 0 or sum(stored & 4294967295) <> -sum(stored >> 32) * 4294967296) \
+         insert into tally (kind, span, policy, cluster, tenant, bucket, status, hidden, count, stored_high, stored_low) \
          select c.kind, l.span, case l.level when 'policy' then c.policy else x'' end, \
-            case l.level when 'tenant' then '' else c.cluster end, c.tenant, c.at >> l.span, c.status, c.hidden, \
-            sum(c.count), sum(c.stored >> 32), sum(c.stored & 4294967295) \
-         from tally_tail as c join tally_level as l on case l.level when 'tenant' then true \
+            case l.level when 'tenant' then '' else c.cluster end, c.tenant, c.bucket >> (l.span - {shortest}), \
+            c.status, c.hidden, sum(c.count), sum(c.high), sum(c.low) \
+         from changed as c join tally_level as l on case l.level when 'tenant' then true \
             when 'cluster' then c.cluster <> '' else c.policy <> x'' end \
-         where c.seq <= ",
-    );
-    sql.bind(newest).push(
-        " group by 1, 2, 3, 4, 5, 6, 7, 8 on conflict do update set count = count + excluded.count, \
-         stored_high = stored_high + excluded.stored_high, stored_low = stored_low + excluded.stored_low",
-    );
+         where true group by 1, 2, 3, 4, 5, 6, 7, 8 on conflict do update set count = count + excluded.count, \
+         stored_high = stored_high + excluded.stored_high, stored_low = stored_low + excluded.stored_low"
+    ));
     sql.query().execute(&mut *connection).await?;
     let mut sql = Sql::new("delete from tally_tail where seq <= ");
     sql.bind(newest);

@@ -67,7 +67,8 @@ async fn totals(bench: &Bench, size: u64) {
         (query.from, query.to) = (Some(time(size / 4)), Some(time(size / 4 * 3)));
         query
     };
-    let of_cluster = JobQuery { cluster: recent(size).cluster, ..everything.clone() };
+    let mut of_cluster = everything.clone();
+    of_cluster.cluster = recent(size).cluster;
     let mut of_policy = everything.clone();
     of_policy.policy = Some(fixtures::id(8));
     let mut failed = everything.clone();
