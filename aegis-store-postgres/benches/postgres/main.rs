@@ -12,6 +12,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
+    clippy::future_not_send,
     clippy::disallowed_methods,
     reason = "a bench measures real time, and stops where something is wrong"
 )]

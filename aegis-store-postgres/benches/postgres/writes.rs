@@ -69,19 +69,36 @@ async fn creations(bench: &Bench, writers: usize) {
 }
 
 async fn transitions(bench: &Bench, writers: usize) {
-    let jobs = RefCell::new(Vec::new());
+    let each = 1_000 * (bench.stretch.as_secs() + 1);
     let mut figures = Vec::new();
     for _ in 0..bench.pairs {
-        // More than either half can start.
-        let seconds = bench.stretch.as_secs() + 1;
-        jobs.borrow_mut().extend(fill(bench, 16_000 * seconds, job).await);
-        let next = || starting(jobs.borrow_mut().pop().unwrap(), Version::FIRST);
-        let store = bench.rate(writers, async |_| commit(bench, next()).await).await;
-        let bare = bench.rate(writers, async |_| bare::write(&bench.bare, next()).await).await;
-        jobs.borrow_mut().clear();
+        let jobs = RefCell::new(fill(bench, each, job).await);
+        let next = || jobs.borrow_mut().pop().map(|job| starting(job, Version::FIRST));
+        let store = drain(writers, each, next, async |next| commit(bench, next).await).await;
+        let jobs = RefCell::new(fill(bench, each, job).await);
+        let next = || jobs.borrow_mut().pop().map(|job| starting(job, Version::FIRST));
+        let bare = drain(writers, each, next, async |next| bare::write(&bench.bare, next).await).await;
         figures.push((store, bare));
     }
     print(&format!("a job's next state, {writers} writers"), "/s", &figures, ">= 0.90");
+}
+
+/// How many a second `writers` at once get done of all that `next` has.
+async fn drain(
+    writers: usize,
+    all: u64,
+    next: impl Fn() -> Option<Changeset>,
+    work: impl AsyncFn(Changeset),
+) -> f64 {
+    let spent = timed(async || {
+        let writer = async || {
+            while let Some(changeset) = next() {
+                work(changeset).await;
+            }
+        };
+        futures::future::join_all((0..writers).map(|_| writer())).await;
+    });
+    all as f64 / (spent.await / 1e3)
 }
 
 async fn imports(bench: &Bench) {
