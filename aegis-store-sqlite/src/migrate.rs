@@ -70,8 +70,6 @@ async fn version(connection: &mut SqliteConnection) -> Result<Option<i64>, Fault
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "in a test, what fails ends it")]
-
     use super::*;
 
     const ROWS: &str = "insert into job (id, version, tenant, cluster, policy, location, status, live, hidden, priority, at, document) \
