@@ -34,7 +34,8 @@ pub use store::{
     DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Expect, Fence, Generation, Grant, HintBoard,
     HolderId, JobOrder, JobQuery, Lease, LeaseName, LogEnd, NoHint, Page, PlanQuery, PolicyQuery,
     PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
-    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, Value, VerificationQuery, Window, Write,
+    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, Value, VerificationQuery, Window,
+    Write,
 };
 
 #[cfg(feature = "mocks")]

@@ -23,7 +23,9 @@ use crate::{
 
 /// What a store of each schema had written: one of every kind at the least, sealed events, a lease. A
 /// schema that is released stays here for good.
-const DATA: &[(i64, &str)] = &[(1, include_str!("data_0001.sql"))];
+///
+/// What the second added is written by its triggers.
+const DATA: &[(i64, &str)] = &[(1, include_str!("data_0001.sql")), (2, include_str!("data_0001.sql"))];
 
 async fn execute(connection: &mut SqliteConnection, text: &str) {
     Sql::new(text).query().execute(connection).await.unwrap();
