@@ -1,7 +1,7 @@
 //! The same rows in one statement each, without any check but the version that was read.
 
 use aegis_core::{
-    model::{Entity, EntityKind},
+    model::{Entity, EntityKind, EventFacts, EventKind},
     seams::{Changeset, Column, ColumnType, Value, Write},
 };
 use chrono::{DateTime, Utc};
@@ -147,6 +147,14 @@ pub(crate) async fn import(pool: &PgPool, changeset: Changeset) {
     query.bind(tenants).execute(pool).await.unwrap();
 }
 
+/// An event, as the sealer reads it.
+fn told() -> String {
+    let mut changeset = crate::changeset();
+    let job = aegis_core::testing::fixtures::job(1);
+    changeset.insert(job, EventKind::JobStarted, EventFacts::default());
+    serde_json::to_string(&changeset.into_writes().next().unwrap().1).unwrap()
+}
+
 /// Takes so many waiting jobs of a cluster, with an event for each; how many it took.
 pub(crate) async fn take(pool: &PgPool, id: Uuid, cluster: &str, limit: i64) -> u64 {
     let text = "with remembered as (insert into changeset (id, applied_at) values ($1, now())), \
@@ -156,9 +164,16 @@ pub(crate) async fn take(pool: &PgPool, id: Uuid, cluster: &str, limit: i64) -> 
             document = replace(document::text, '\"pending\"', '\"in_progress\"')::json \
             from waiting as w where j.id = w.id returning j.id, j.tenant) \
         insert into event_tail (tenant, document) \
-        select tenant, json_build_object('kind', 'job.started', 'id', $1, 'subject', id, 'actor', 'engine', \
-            'before', 1, 'after', 2, 'at', now()) from taken";
-    sqlx::query(text).bind(id).bind(cluster).bind(limit).execute(pool).await.unwrap().rows_affected()
+        select tenant, $4::text::json from taken";
+    sqlx::query(text)
+        .bind(id)
+        .bind(cluster)
+        .bind(limit)
+        .bind(told())
+        .execute(pool)
+        .await
+        .unwrap()
+        .rows_affected()
 }
 
 /// Moves so many due policies of a cluster on by a day, with a slot and two events for each.
@@ -174,14 +189,12 @@ pub(crate) async fn tick(pool: &PgPool, id: Uuid, cluster: &str, now: DateTime<U
         insert into event_tail (tenant, document) select tenant, $5::text::json from moved \
             union all select tenant, $5::text::json from settled";
     let slot = Entity::from(aegis_core::testing::fixtures::slot(1)).to_document().unwrap();
-    let event = "{\"kind\":\"slot.settled\",\"subject\":{\"policy\":\"00000000-0000-0000-0000-000000000001\"},\
-        \"actor\":\"engine\",\"at\":\"2026-02-06T16:00:00Z\",\"before\":1,\"after\":2,\"facts\":{}}";
     let done = sqlx::query(text)
         .bind(id)
         .bind(cluster)
         .bind(now)
         .bind(slot)
-        .bind(event)
+        .bind(told())
         .execute(pool)
         .await
         .unwrap();
@@ -198,9 +211,8 @@ pub(crate) async fn expire(pool: &PgPool, id: Uuid, cluster: &str) -> u64 {
                 '\"state\":\"expired\",\"delete_after\":\"2026-03-06T16:00:00Z\",\"reason\":\"older than 30 days\"')::json \
             from found as f where r.id = f.id returning r.id, r.tenant) \
         insert into event_tail (tenant, document) \
-        select tenant, json_build_object('kind', 'record.expired', 'id', $1, 'subject', id, 'actor', 'engine', \
-            'before', 1, 'after', 2, 'at', now()) from marked";
-    sqlx::query(text).bind(id).bind(cluster).execute(pool).await.unwrap().rows_affected()
+        select tenant, $3::text::json from marked";
+    sqlx::query(text).bind(id).bind(cluster).bind(told()).execute(pool).await.unwrap().rows_affected()
 }
 
 /// Rows as they come.
