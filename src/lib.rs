@@ -15,6 +15,7 @@
 //! | `postgres` | no | `store::PostgresStore`: many replicas over one database |
 //! | `files` | yes | `files`: directories and files; `storage`: a local folder, S3, GCS, Azure |
 //! | `http` | no | `http`: the HTTP API, an axum router over the engine |
+//! | `webhooks` | no | `webhooks`: signed events from the log to an HTTP address |
 //! | `testing` | no | `testing`: manual clock, scripted driver, storage in memory, faults, conformance suites |
 //!
 //! A service with a driver and a store of its own takes `default-features = false`.
@@ -78,6 +79,10 @@ pub use aegis_object_store as storage;
 /// The HTTP API: an axum router over the engine.
 #[cfg(feature = "http")]
 pub use aegis_http as http;
+
+/// Webhooks: signed events from the log to an HTTP address.
+#[cfg(feature = "webhooks")]
+pub use aegis_webhooks as webhooks;
 
 /// The README, whose example must run.
 #[cfg(all(doctest, feature = "memory", feature = "files"))]

@@ -1,6 +1,9 @@
 //! Whether requests are taken.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
 use axum::{
     extract::{Request, State},
@@ -8,7 +11,6 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::watch;
 
 use crate::{
     app::App,
@@ -31,11 +33,15 @@ pub enum Phase {
 /// While it does not serve, the API answers 503 and `/readyz` says why; `/livez` and `/health`
 /// answer as ever.
 #[derive(Clone, Debug)]
-pub struct Lifecycle(Arc<watch::Sender<Phase>>);
+pub struct Lifecycle(Arc<AtomicU8>);
+
+const STARTING: u8 = 0;
+const SERVING: u8 = 1;
+const DRAINING: u8 = 2;
 
 impl Default for Lifecycle {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Phase::Serving)))
+        Self(Arc::new(AtomicU8::new(SERVING)))
     }
 }
 
@@ -43,29 +49,27 @@ impl Lifecycle {
     /// One that takes nothing before [`serve`](Self::serve).
     #[must_use]
     pub fn starting() -> Self {
-        Self(Arc::new(watch::Sender::new(Phase::Starting)))
+        Self(Arc::new(AtomicU8::new(STARTING)))
     }
 
     /// Requests are taken from now on.
     pub fn serve(&self) {
-        self.0.send_replace(Phase::Serving);
+        self.0.store(SERVING, Ordering::Release);
     }
 
-    /// Nothing new is taken from now on, and whoever listens to events is sent away.
+    /// Nothing new is taken from now on.
     pub fn drain(&self) {
-        self.0.send_replace(Phase::Draining);
+        self.0.store(DRAINING, Ordering::Release);
     }
 
     /// What the server is at.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        *self.0.borrow()
-    }
-
-    /// Waits until the server drains.
-    pub(crate) async fn draining(&self) {
-        // It can't fail: the sender is here.
-        drop(self.0.subscribe().wait_for(|phase| *phase == Phase::Draining).await);
+        match self.0.load(Ordering::Acquire) {
+            STARTING => Phase::Starting,
+            SERVING => Phase::Serving,
+            _ => Phase::Draining,
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl Log {
         Sealed { count, head: self.head() }
     }
 
-    pub(crate) fn head(&self) -> Position {
+    fn head(&self) -> Position {
         self.sealed.last().map_or(Position::START, |sealed| sealed.position)
     }
 

@@ -11,6 +11,7 @@ use aegis::{
     seams::{ObjectStorage, Store},
     storage::open,
     store::{MemoryStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore},
+    webhooks::Webhook,
 };
 
 use crate::{
@@ -77,6 +78,10 @@ pub(crate) async fn build(config: &Config, house: &House) -> Result<Built> {
     }
     for open in &storages {
         builder = builder.storage_for(Arc::clone(&open.storage), open.tenants.iter().cloned());
+    }
+    for webhook in &config.webhooks {
+        let webhook = Webhook::new(webhook.clone(), Arc::<SystemClock>::clone(&clock));
+        builder = builder.notifier(Arc::new(webhook));
     }
     for (tenant, options) in &config.tenants {
         builder = builder.tenant(tenant.clone(), *options);

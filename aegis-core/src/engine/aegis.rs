@@ -8,10 +8,7 @@ use super::{
     AegisBuilder, EngineError, Running, Tenant,
     runtime::{Core, Reader, Worker},
 };
-use crate::{
-    model::{ClusterName, Principal, TenantId},
-    seams::Clock,
-};
+use crate::model::{ClusterName, Principal, TenantId};
 
 /// The engine: protects clusters through their drivers, remembers in a store, and answers for what
 /// it did. Cloning gives another handle to the same engine.
@@ -80,12 +77,6 @@ impl Aegis {
             reader.pass(&self.core).await;
         }
         pause
-    }
-
-    /// The clock that everything here goes by.
-    #[must_use]
-    pub fn clock(&self) -> &dyn Clock {
-        &*self.core.clock
     }
 
     /// Everything that `principal` can do for `tenant`.

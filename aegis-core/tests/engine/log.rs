@@ -62,6 +62,46 @@ async fn a_notifier_gets_every_event_in_order_and_again_what_it_could_not_take()
     let all = tenant(&aegis).events(Position::START, 1000).await.unwrap();
     let expected: Vec<u64> = [1, 2].into_iter().chain(2..=all.last().unwrap().position.0).collect();
     assert_eq!(calls[..expected.len()], expected);
+    let refused = tenant(&aegis).dead_letters().await.unwrap();
+    let [refused] = &*refused else { panic!("{refused:?}") };
+    assert_eq!(
+        (&*refused.notifier, refused.position, &*refused.reason),
+        ("moody", Position(1), "no such channel")
+    );
+}
+
+/// Is away for ever.
+#[derive(Debug, Default)]
+struct Away {
+    asked: Mutex<Vec<Duration>>,
+    clock: Mutex<Option<aegis_core::testing::ManualClock>>,
+}
+
+#[async_trait]
+impl Notifier for Away {
+    fn name(&self) -> &str {
+        "away"
+    }
+
+    async fn notify(&self, _: &SealedEvent) -> Result<(), NotifyError> {
+        let now = self.clock.lock().unwrap().as_ref().unwrap().monotonic();
+        self.asked.lock().unwrap().push(now.elapsed());
+        Err(NotifyError::Unavailable { source: "away".into() })
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_is_asked_less_and_less_often() {
+    let world = World::new();
+    let away = Arc::new(Away::default());
+    *away.clock.lock().unwrap() = Some(world.clock.clone());
+    let aegis = world.builder().notifier(Arc::clone(&away) as Arc<dyn Notifier>).build().unwrap();
+    world.backup(&aegis).await;
+    world.run(&aegis, Duration::from_secs(3600)).await;
+    let asked = away.asked.lock().unwrap().clone();
+    assert!((8..30).contains(&asked.len()), "{} times in an hour", asked.len());
+    let pauses: Vec<_> = asked.array_windows().map(|[one, next]| *next - *one).collect();
+    assert!(pauses.array_windows().take(8).all(|[one, next]| next >= one), "{pauses:?}");
 }
 
 #[tokio::test]

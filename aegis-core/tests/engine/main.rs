@@ -26,7 +26,6 @@ mod retention;
 mod retention_groups;
 mod roster;
 mod starvation;
-mod tickets;
 mod unsettled;
 mod verification;
 mod world;

@@ -77,6 +77,7 @@ fn whole(mut top: Section<'_>, file: Option<&Path>, flags: &Flags) -> Option<Con
     let tenants = read::tenants(&mut top);
     let tokens = read::tokens(&mut top);
     let tls = read::tls(&mut top);
+    let webhooks = read::webhooks(&mut top);
     let (log, http) = (read::log(&mut top), read::http(&mut top));
     top.finish();
 
@@ -113,7 +114,20 @@ fn whole(mut top: Section<'_>, file: Option<&Path>, flags: &Flags) -> Option<Con
     }
     let listen = listen.value;
     let file = file.map(Path::to_owned);
-    Some(Config { file, listen, data_dir, store: store?, clusters, storage, tenants, tokens, tls, log, http })
+    Some(Config {
+        file,
+        listen,
+        data_dir,
+        store: store?,
+        clusters,
+        storage,
+        tenants,
+        tokens,
+        tls,
+        webhooks,
+        log,
+        http,
+    })
 }
 
 fn top_place(file: Option<&Path>) -> String {

@@ -17,6 +17,7 @@ use aegis::{
     model::{ClusterName, NamespaceName, StorageUri, TenantId},
     storage::StorageOptions,
     store::PostgresOptions,
+    webhooks::WebhookOptions,
 };
 use tracing_subscriber::filter::Targets;
 
@@ -35,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) tenants: BTreeMap<TenantId, TenantOptions>,
     pub(crate) tokens: Vec<Token>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) webhooks: Vec<WebhookOptions>,
     pub(crate) log: Log,
     pub(crate) http: Http,
 }

@@ -8,6 +8,7 @@ use aegis::{
     http::{Identity, Role, Token, TokenHash},
     model::{ApprovalRule, ClusterName, NamespaceName, StorageBackend, StorageUri, TenantId},
     storage::{Credentials, StorageOptions, Transport},
+    webhooks::{EventPattern, PrivateAddresses, WebhookOptions},
 };
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -196,6 +197,35 @@ pub(super) fn tls(top: &mut Section<'_>) -> Option<Tls> {
     }
     section.finish();
     Some(Tls { certificate: certificate?.value, key: key?.value })
+}
+
+pub(super) fn webhooks(top: &mut Section<'_>) -> Vec<WebhookOptions> {
+    let webhooks = top.named("webhooks").into_iter();
+    webhooks.filter_map(|(name, section)| webhook(&name, section)).collect()
+}
+
+fn webhook(name: &Placed<String>, mut section: Section<'_>) -> Option<WebhookOptions> {
+    let name: Option<ClusterName> = valid(&section, name);
+    let url = section.required::<String>("url", "\"https://HOST/PATH\"");
+    let secret = section.secret("secret");
+    if secret.is_none() && !section.has("secret_file") && !section.has("secret_env") {
+        section.mistake("the webhook has no secret: write secret_file or secret_env");
+    }
+    let events: Option<Vec<EventPattern>> = section.parsed_list("events");
+    let tenants = tenants_of(&mut section);
+    let since = section.parsed("since").map(|since| since.value);
+    let private = section.switch("allow_private") == Some(true);
+    let (source, place) = (section.source, section.place());
+    section.finish();
+    let made = WebhookOptions::new(name?.to_string(), &url?.value, secret?.expose());
+    let mut options = made.map_err(|error| source.mistakes.add(place, error)).ok()?.for_tenants(tenants);
+    if let Some(events) = events {
+        options = options.with_events(events.into_iter().collect());
+    }
+    if let Some(since) = since {
+        options = options.since(since);
+    }
+    Some(if private { options.with_private_addresses(PrivateAddresses::Permitted) } else { options })
 }
 
 pub(super) fn log(top: &mut Section<'_>) -> Log {

@@ -3,6 +3,7 @@
 mod assess;
 mod compliance;
 mod coverage;
+mod dead_letters;
 mod dr_tests;
 mod events;
 mod health;
@@ -15,11 +16,11 @@ mod records;
 mod retention;
 mod statistics;
 mod tenant;
-mod tickets;
 mod verify_log;
 
 pub use compliance::{Compliance, ComplianceStatus, PolicyAttainment, PolicyCompliance};
 pub use coverage::{ClusterCoverage, Coverage};
+pub use dead_letters::DeadLetter;
 pub use dr_tests::{DrSubject, NewDrTest};
 pub use health::{BackupStatus, ClusterSummary, HealthSummary, RecoveryReadiness};
 pub use jobs::{JobView, NewJob};

@@ -17,11 +17,16 @@ impl Backoff {
         Self { first, longest, next: first }
     }
 
-    /// Waits before the next try.
-    pub(crate) async fn wait(&mut self, clock: &dyn Clock) {
+    /// How long to wait before the next try.
+    pub(crate) fn next(&mut self) -> Duration {
         let pause = self.next;
         self.next = pause.saturating_mul(2).min(self.longest);
-        clock.sleep(pause).await;
+        pause
+    }
+
+    /// Waits before the next try.
+    pub(crate) async fn wait(&mut self, clock: &dyn Clock) {
+        clock.sleep(self.next()).await;
     }
 
     /// It worked: the next failure begins with a short pause again.

@@ -6,15 +6,14 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Core,
     anchors::Anchorer,
+    delivery::Deliverer,
     figures::{Counter, Counting},
     held::{HeldLease, Hold},
     keeper::keep_manifests,
 };
 use crate::{
     engine::EngineError,
-    seams::{
-        ErrorClass, LeaseName, Monotonic, Notifier, NotifyError, ObjectStorage, ReaderStep, Scope, report,
-    },
+    seams::{ErrorClass, LeaseName, Monotonic, ObjectStorage, report},
 };
 
 /// How many events one read or seal takes.
@@ -36,7 +35,7 @@ pub(crate) enum Reader {
     /// Anchors the chains in one location.
     Anchorer(Anchorer),
     /// Delivers to one notifier.
-    Deliverer { lease: HeldLease, notifier: Arc<dyn Notifier> },
+    Deliverer(Deliverer),
     /// Lets the store forget. It reads nothing, and may take its time: nobody waits for it.
     Pruner { lease: HeldLease, pruned_at: Option<Monotonic> },
 }
@@ -54,10 +53,8 @@ impl Reader {
         let anchorers = core.locations.iter().map(|location| {
             Self::Anchorer(Anchorer::new(Arc::clone(&location.storage), location.tenants.clone()))
         });
-        let deliverers = core.notifiers.iter().map(|notifier| Self::Deliverer {
-            lease: HeldLease::new(LeaseName::notifier(notifier.name())),
-            notifier: Arc::clone(notifier),
-        });
+        let deliverers = core.notifiers.iter();
+        let deliverers = deliverers.map(|notifier| Self::Deliverer(Deliverer::new(Arc::clone(notifier))));
         let pruner = Self::Pruner { lease: HeldLease::new(LeaseName::pruner()), pruned_at: None };
         let first = [sealer, counters].into_iter();
         first.chain(keepers).chain(anchorers).chain(deliverers).chain([pruner]).collect()
@@ -76,7 +73,7 @@ impl Reader {
             Self::Keeper { lease, storage } => keep_manifests(core, lease, storage).await,
             Self::Counters { lease, counting } => count_runs(core, lease, counting).await,
             Self::Anchorer(anchorer) => anchorer.pass(core).await,
-            Self::Deliverer { lease, notifier } => deliver(core, lease, &**notifier).await,
+            Self::Deliverer(deliverer) => deliverer.pass(core).await,
             Self::Pruner { lease, pruned_at } => prune(core, lease, pruned_at).await,
         };
         if let Err(error) = caught_up {
@@ -95,8 +92,8 @@ impl Reader {
             Self::Sealer { lease }
             | Self::Counters { lease, .. }
             | Self::Keeper { lease, .. }
-            | Self::Pruner { lease, .. }
-            | Self::Deliverer { lease, .. } => lease.release(core).await,
+            | Self::Pruner { lease, .. } => lease.release(core).await,
+            Self::Deliverer(deliverer) => deliverer.close(core).await,
             Self::Anchorer(anchorer) => anchorer.close(core).await,
         }
     }
@@ -136,33 +133,6 @@ async fn count_runs(
     for counter in counting {
         let Hold::Ours(_) = lease.ensure(core).await? else { break };
         counter.catch_up(core).await?;
-    }
-    Ok(())
-}
-
-async fn deliver(core: &Core, lease: &mut HeldLease, notifier: &dyn Notifier) -> Result<(), EngineError> {
-    let name = format!("notifier/{}", notifier.name());
-    while let Hold::Ours(_) = lease.ensure(core).await? {
-        let mut after = core.store.reader_position(&name).await?;
-        let events = core.store.events(&Scope::Everyone, after, BATCH).await?;
-        if events.is_empty() {
-            return Ok(());
-        }
-        for sealed in events {
-            let Hold::Ours(_) = lease.ensure(core).await? else { return Ok(()) };
-            match notifier.notify(&sealed).await {
-                Ok(()) => {}
-                Err(NotifyError::Refused { reason }) => {
-                    tracing::warn!(notifier = notifier.name(), position = %sealed.position, %reason, "an event was refused");
-                }
-                Err(error) => {
-                    tracing::warn!(notifier = notifier.name(), error = %report(&error), "an event is delivered again later");
-                    return Ok(());
-                }
-            }
-            core.store.advance_reader(ReaderStep::new(name.as_str(), after, sealed.position)).await?;
-            after = sealed.position;
-        }
     }
     Ok(())
 }
