@@ -17,8 +17,11 @@ pub(crate) fn announce(config: &Config, house: &House, built: &Built, address: S
     match config.log.format {
         LogFormat::Human => print!("{}", text(&lines)),
         LogFormat::Json => {
-            for (what, is) in lines.iter().filter(|(what, _)| !what.is_empty()) {
-                tracing::info!(what, is, "started");
+            let mut of = "";
+            for (what, is) in &lines {
+                // A line without a name says more of the one before.
+                of = if what.is_empty() { of } else { what };
+                tracing::info!(what = of, is, "started");
             }
         }
     }

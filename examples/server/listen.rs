@@ -153,6 +153,9 @@ fn acceptor(files: &Tls) -> Result<TlsAcceptor> {
     let chain: Vec<_> = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect)
         .map_err(|error| bad(&files.certificate, &error))?;
+    if chain.is_empty() {
+        return Err(bad(&files.certificate, &"there is no certificate in it"));
+    }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad(&files.key, &error))?;
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
     let mut config = config.map_err(|error| bad(&files.certificate, &error))?;

@@ -66,3 +66,29 @@ async fn a_restart_forgets_nothing() {
     let id = made["policy"]["id"].as_str().unwrap();
     assert_eq!(place.serve().get(&format!("/api/v1/dr/policies/{id}")).await["policy"]["name"], "nightly");
 }
+
+#[test]
+fn with_a_certificate_the_port_is_encrypted() {
+    let place = Place::new(Store::Sqlite);
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "chain.pem"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let tls = "[tls]\ncertificate = \"chain.pem\"\nkey = \"key.pem\"\n";
+    fs::write(place.path().join("aegis.toml"), tls).unwrap();
+    let server = Server::start(place.command(&["--config", "aegis.toml"]));
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    let ask = |url: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--cacert", "chain.pem", url]).current_dir(place.path());
+        curl.output().unwrap()
+    };
+    assert_eq!(ask(&format!("{}/livez", server.url)).stdout, br#"{"status":"ok"}"#);
+    assert!(!ask(&format!("{}/livez", server.url.replace("https:", "http:"))).status.success());
+    fs::write(place.path().join("chain.pem"), "").unwrap();
+    let told = refused(place.command(&["--config", "aegis.toml", "--data-dir", "other"]));
+    assert!(told.contains("chain.pem: there is no certificate in it") && told.contains("[tls]"), "{told}");
+}
