@@ -69,5 +69,6 @@ async fn the_guide_lists_every_operation_that_is_served() {
         .collect();
     let rows = GUIDE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let listed: BTreeSet<String> = rows.map(|(operation, _)| operation.to_owned()).collect();
-    assert_eq!(listed, served);
+    let missing: Vec<_> = served.difference(&listed).collect();
+    assert!(missing.is_empty(), "docs/api.md does not list {missing:?}");
 }
