@@ -2,7 +2,7 @@
 # Installs what the tests need beside Rust, Go, Node and Python; quick when all of it is there.
 #
 #   bash scripts/setup.sh          everything
-#   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, openssl, nextest, deny, versitygw, azurite
+#   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, openssl, nextest, deny, versitygw, azurite, yaml
 #
 # Debian's packages go where Debian puts them; everything else goes to a cache outside of the clone
 # (AEGIS_CACHE, default ~/.cache/aegis). Only package registries are asked.
@@ -40,6 +40,9 @@ install_postgres() {
   command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || debian postgresql
 }
 
+# Python's reader of YAML.
+install_yaml() { python3 -c 'import yaml' 2>/dev/null || debian python3-yaml; }
+
 # These tools run for seconds, so they are built to be built fast. rustc's own linker is quick enough.
 cargo_tool() { # NAME VERSION [FEATURE FLAGS…]
   local name="$1" version="$2"
@@ -75,10 +78,10 @@ install_azurite() {
   stamp azurite "$AZURITE"
 }
 
-[ $# -gt 0 ] || set -- restic postgres curl jq openssl nextest versitygw azurite deny
+[ $# -gt 0 ] || set -- restic postgres curl jq openssl nextest versitygw azurite deny yaml
 for tool in "$@"; do
   case "$tool" in
-    restic | postgres | curl | jq | openssl | nextest | deny | versitygw | azurite) "install_$tool" ;;
+    restic | postgres | curl | jq | openssl | nextest | deny | versitygw | azurite | yaml) "install_$tool" ;;
     *) printf 'setup: no such tool: %s\n' "$tool" >&2; exit 2 ;;
   esac
 done

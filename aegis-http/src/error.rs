@@ -19,7 +19,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// Defines the codes, each with its status.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $label:literal, $status:ident;)*) => {
+    // Labels are token trees, since the schema's derive does not see into literals of macros.
+    ($($(#[$doc:meta])* $name:ident = $label:tt, $status:ident;)*) => {
         /// What kind of failure it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
         pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $label)] $name,)* }
@@ -201,7 +202,7 @@ impl IntoResponse for AppError {
             ErrorCode::Unauthorized => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            ErrorCode::Unavailable => {
+            ErrorCode::Unavailable | ErrorCode::RateLimited => {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             _ => {}

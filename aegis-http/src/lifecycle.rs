@@ -1,9 +1,6 @@
 //! Whether requests are taken.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -11,6 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tokio::sync::watch;
 
 use crate::{
     app::App,
@@ -33,15 +31,11 @@ pub enum Phase {
 /// While it does not serve, the API answers 503 and `/readyz` says why; `/livez` and `/health`
 /// answer as ever.
 #[derive(Clone, Debug)]
-pub struct Lifecycle(Arc<AtomicU8>);
-
-const STARTING: u8 = 0;
-const SERVING: u8 = 1;
-const DRAINING: u8 = 2;
+pub struct Lifecycle(Arc<watch::Sender<Phase>>);
 
 impl Default for Lifecycle {
     fn default() -> Self {
-        Self(Arc::new(AtomicU8::new(SERVING)))
+        Self(Arc::new(watch::Sender::new(Phase::Serving)))
     }
 }
 
@@ -49,27 +43,29 @@ impl Lifecycle {
     /// One that takes nothing before [`serve`](Self::serve).
     #[must_use]
     pub fn starting() -> Self {
-        Self(Arc::new(AtomicU8::new(STARTING)))
+        Self(Arc::new(watch::Sender::new(Phase::Starting)))
     }
 
     /// Requests are taken from now on.
     pub fn serve(&self) {
-        self.0.store(SERVING, Ordering::Release);
+        self.0.send_replace(Phase::Serving);
     }
 
-    /// Nothing new is taken from now on.
+    /// Nothing new is taken from now on, and whoever listens to events is sent away.
     pub fn drain(&self) {
-        self.0.store(DRAINING, Ordering::Release);
+        self.0.send_replace(Phase::Draining);
     }
 
     /// What the server is at.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Acquire) {
-            STARTING => Phase::Starting,
-            SERVING => Phase::Serving,
-            _ => Phase::Draining,
-        }
+        *self.0.borrow()
+    }
+
+    /// Waits until the server drains.
+    pub(crate) async fn draining(&self) {
+        // It can't fail: the sender is here.
+        drop(self.0.subscribe().wait_for(|phase| *phase == Phase::Draining).await);
     }
 }
 

@@ -95,7 +95,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         operation["security"] = json!([]);
         return;
     }
-    if method == "post" {
+    if method == "post" && path != TICKET {
         let key = json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "Sent again under the same key, a request does nothing twice. Kept for 24 hours.",
@@ -108,6 +108,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
 }
 
+/// A ticket is a secret that nobody keeps, so that it can't be answered again.
+const TICKET: &str = "/api/v1/events/ticket";
+
 fn is_api(path: &str) -> bool {
     path.starts_with("/api/")
 }
@@ -116,10 +119,8 @@ fn is_api(path: &str) -> bool {
 fn statuses(path: &str, method: &str) -> Vec<&'static str> {
     let mut statuses = vec!["400", "403", "500"];
     if is_api(path) {
-        statuses.extend(["401", "424", "429", "503"]);
-        if path.contains('{') {
-            statuses.push("404");
-        }
+        // What a path, a query or a body names may not be there.
+        statuses.extend(["401", "404", "424", "429", "503"]);
         if matches!(method, "post" | "put" | "delete") {
             statuses.extend(["409", "413", "415"]);
         }
@@ -139,11 +140,25 @@ fn error_responses() -> Value {
     }
     let described = codes.into_iter().map(|(status, names)| {
         let names: Vec<_> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let response = json!({
+        let mut response = json!({
             "description": format!("`{}`", names.join("` or `")),
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
         });
+        if status == "429" {
+            response["headers"] = limit_headers();
+        }
         (status, response)
     });
     Value::Object(described.collect())
+}
+
+/// What a call that is counted tells, refused or not.
+fn limit_headers() -> Value {
+    let header = |description| json!({"description": description, "schema": {"type": "integer"}});
+    json!({
+        "Retry-After": header("Seconds until the call may be made again."),
+        "X-RateLimit-Limit": header("How many calls of this class are taken in their span of time."),
+        "X-RateLimit-Remaining": header("How many are left now."),
+        "X-RateLimit-Reset": header("When one more is free, in Unix seconds."),
+    })
 }

@@ -1,6 +1,10 @@
 //! What an embedder can set.
 
-use crate::{auth::Access, lifecycle::Lifecycle};
+use std::collections::BTreeMap;
+
+use aegis_core::model::TenantId;
+
+use crate::{auth::Access, lifecycle::Lifecycle, limits::LimitProfile, metrics::Metrics};
 
 /// How the API is served. The default asks nobody who they are and answers to this machine alone.
 #[derive(Clone, Debug)]
@@ -16,6 +20,12 @@ pub struct HttpOptions {
     pub max_body: usize,
     /// The most bytes that a path with its query may have; 8 KiB unless set.
     pub max_uri: usize,
+    /// The most that listen to `/api/v1/events` at a time; 4096 unless set.
+    pub max_listeners: usize,
+    /// How often tenants may ask; as often as they like where nothing is said.
+    pub limits: BTreeMap<TenantId, LimitProfile>,
+    /// Where `/metrics` takes its figures from; there are none unless set.
+    pub metrics: Option<Metrics>,
 }
 
 /// What the engine remembers in.
@@ -36,6 +46,9 @@ impl Default for HttpOptions {
             store: StoreKind::Other,
             max_body: 1024 * 1024,
             max_uri: 8 * 1024,
+            max_listeners: 4096,
+            limits: BTreeMap::new(),
+            metrics: None,
         }
     }
 }
@@ -59,6 +72,20 @@ impl HttpOptions {
     #[must_use]
     pub fn with_store(mut self, store: StoreKind) -> Self {
         self.store = store;
+        self
+    }
+
+    /// With such limits to how often a tenant may ask.
+    #[must_use]
+    pub fn with_limits(mut self, tenant: TenantId, limits: LimitProfile) -> Self {
+        self.limits.insert(tenant, limits);
+        self
+    }
+
+    /// With these figures at `/metrics`.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 }

@@ -2,9 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 
+use aegis_core::seams::Monotonic;
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     error::{AppError, ErrorCode},
+    metrics::count_request,
 };
 
 /// The header that carries a request's id, both ways.
@@ -24,6 +26,7 @@ const REQUEST_ID: &str = "x-request-id";
 /// included, into the envelope.
 pub(crate) async fn envelop(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = id_of(request.headers());
+    let counted = app.options.metrics.is_some().then(|| Counted::new(&app, &request));
     let span = tracing::info_span!(
         "request",
         id = id.as_str(),
@@ -42,6 +45,9 @@ pub(crate) async fn envelop(State(app): State<App>, request: Request, next: Next
             .unwrap_or_else(|_| AppError::internal("a handler panicked").into_response())
     };
     let mut response = dress(answer.instrument(span).await, &id);
+    if let Some(counted) = counted {
+        counted.end(&app, response.status());
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
@@ -50,6 +56,25 @@ pub(crate) async fn envelop(State(app): State<App>, request: Request, next: Next
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// A request that is counted once it is answered.
+struct Counted {
+    method: Method,
+    route: Option<String>,
+    begun: Monotonic,
+}
+
+impl Counted {
+    fn new(app: &App, request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        Self { method: request.method().clone(), route, begun: app.engine.clock().monotonic() }
+    }
+
+    fn end(self, app: &App, status: StatusCode) {
+        let took = app.engine.clock().monotonic().since(self.begun);
+        count_request(&self.method, self.route, status, took);
+    }
 }
 
 /// The id that the client gave, if it can be one, or a new one.

@@ -75,7 +75,7 @@ impl Log {
         Sealed { count, head: self.head() }
     }
 
-    fn head(&self) -> Position {
+    pub(crate) fn head(&self) -> Position {
         self.sealed.last().map_or(Position::START, |sealed| sealed.position)
     }
 

@@ -197,6 +197,10 @@ impl Store for MemoryStore {
         Ok(self.read().log.unsealed(scope, limit))
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(self.read().log.head())
+    }
+
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
         Ok(self.read().readers.position(name))
     }

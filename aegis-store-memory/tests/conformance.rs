@@ -188,6 +188,7 @@ mod mutants {
         a_reader_that_resumes_skips_nothing: ReadersSkip;
         a_tenant_sees_its_own_events_alone: LogCrossesTenants;
         the_tail_has_what_is_not_sealed_yet: TailCrossesTenants, TailIgnoresLimit, TailLacksTheNewest;
+        the_head_is_where_what_comes_next_is_read_from: HeadStandsStill;
         the_newest_event_is_told_before_it_is_sealed: NewestEventIsSealed;
         a_reader_steps_on_from_where_it_is: ReadersStepFromAnywhere;
         what_a_reader_derives_is_kept_with_its_step: DerivedIsKeptAlways, DerivedIsKeptOnce;

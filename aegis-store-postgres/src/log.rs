@@ -127,6 +127,10 @@ pub(crate) fn newest() -> Statement {
     )
 }
 
+pub(crate) fn head() -> Statement {
+    Statement::new("select coalesce(max(position), 0) as head from event")
+}
+
 pub(crate) fn reader_position(name: &str) -> Statement {
     Statement::new("select position from reader where name = $1").with(name)
 }
@@ -267,6 +271,13 @@ impl PostgresStore {
         let event: Option<Event> =
             document.map(serde_json::from_str).transpose().map_err(|error| error::fault(READ, error))?;
         Ok(event.map(|event| event.at))
+    }
+
+    pub(crate) async fn log_head(&self) -> Result<Position, StoreError> {
+        let rows = self.rows(READ, &head()).await?;
+        let Some(row) = rows.first() else { return Ok(Position::START) };
+        let head = row.try_get("head").map_err(|error| error::read(READ, error))?;
+        Ok(Position(unsigned(READ, head)?))
     }
 
     pub(crate) async fn position_of(&self, reader: &str) -> Result<Position, StoreError> {

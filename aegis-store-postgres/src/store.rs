@@ -206,6 +206,10 @@ impl Store for PostgresStore {
         self.read_tail(scope, limit).await
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.log_head().await
+    }
+
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
         self.position_of(name).await
     }

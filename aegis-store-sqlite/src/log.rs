@@ -102,7 +102,7 @@ fn chain_row<'a>((name, sealed): (&'a str, &SealedEvent)) -> Result<Vec<Arg<'a>>
 }
 
 /// The newest position.
-async fn head(connection: &mut SqliteConnection) -> Result<Position, Fault> {
+pub(crate) async fn head(connection: &mut SqliteConnection) -> Result<Position, Fault> {
     let row = Sql::new("select coalesce(max(position), 0) from event").query().fetch_one(connection).await?;
     Ok(Position(unsigned(row.try_get(0)?)?))
 }

@@ -295,6 +295,10 @@ impl Store for SqliteStore {
         self.read("read the tail of the log", async |reader| log::unsealed(reader, scope, limit).await).await
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.read("ask where the log ends", async |reader| log::head(reader).await).await
+    }
+
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
         self.read("ask where a reader is", async |reader| reader::position(reader, name).await).await
     }

@@ -8,7 +8,10 @@ use super::{
     AegisBuilder, EngineError, Running, Tenant,
     runtime::{Core, Reader, Worker},
 };
-use crate::model::{ClusterName, Principal, TenantId};
+use crate::{
+    model::{ClusterName, Principal, TenantId},
+    seams::Clock,
+};
 
 /// The engine: protects clusters through their drivers, remembers in a store, and answers for what
 /// it did. Cloning gives another handle to the same engine.
@@ -77,6 +80,12 @@ impl Aegis {
             reader.pass(&self.core).await;
         }
         pause
+    }
+
+    /// The clock that everything here goes by.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.core.clock
     }
 
     /// Everything that `principal` can do for `tenant`.

@@ -31,6 +31,12 @@ impl ReservationKey {
         Self(format!("retention-freeze/{tenant}"))
     }
 
+    /// A ticket, by its hash; unique everywhere.
+    #[must_use]
+    pub fn ticket(hash: &str) -> Self {
+        Self(format!("ticket/{hash}"))
+    }
+
     /// A client's idempotency key; unique per tenant, principal and route.
     #[must_use]
     pub fn idempotency(tenant: &TenantId, principal: &Principal, route: &str, key: &str) -> Self {

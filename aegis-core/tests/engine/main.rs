@@ -26,6 +26,7 @@ mod retention;
 mod retention_groups;
 mod roster;
 mod starvation;
+mod tickets;
 mod unsettled;
 mod verification;
 mod world;

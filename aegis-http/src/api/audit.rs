@@ -33,11 +33,23 @@ struct AuditParams {
 
 /// A page of events.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AuditList {
+pub(crate) struct EventPage {
     /// In the order of their positions.
     events: Vec<EventBody>,
     /// Send as `after` for what follows.
     next: u64,
+}
+
+impl EventPage {
+    /// These events, with the position that was read up to.
+    pub(crate) fn new(events: &[SealedEvent], next: Position) -> Self {
+        Self { events: events.iter().map(EventBody::of).collect(), next: next.0 }
+    }
+
+    /// As it goes over the wire.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 /// A change: who, what, when.
@@ -127,18 +139,18 @@ fn id_of(key: &EntityKey) -> String {
 /// Every change of what is the tenant's, by cursor: who, what, when.
 #[utoipa::path(
     get, path = "/audit", tag = "Audit", params(AuditParams),
-    responses((status = 200, description = "A page of events", body = AuditList))
+    responses((status = 200, description = "A page of events", body = EventPage))
 )]
 async fn list_audit(
     Viewer(tenant): Viewer,
     Params(params): Params<AuditParams>,
-) -> Result<Json<AuditList>, AppError> {
+) -> Result<Json<EventPage>, AppError> {
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(AppError::new(ErrorCode::BadRequest, "limit: use 1 to 1000"));
     }
-    let after = params.after.unwrap_or(0);
-    let events = tenant.events(Position(after), limit).await?;
-    let next = events.last().map_or(after, |event| event.position.0);
-    Ok(Json(AuditList { events: events.iter().map(EventBody::of).collect(), next }))
+    let after = Position(params.after.unwrap_or(0));
+    let events = tenant.events(after, limit).await?;
+    let next = events.last().map_or(after, |event| event.position);
+    Ok(Json(EventPage::new(&events, next)))
 }

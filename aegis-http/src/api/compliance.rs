@@ -87,6 +87,9 @@ pub(crate) struct PolicyComplianceBody {
     recovery_point_at: Option<Time>,
     /// The last instant at which the RPO is kept if no backup counts before.
     next_violation_at: Option<Time>,
+    /// The latest start of a backup that still keeps the RPO, if it takes as long as the longest of
+    /// the newest; `null` if none can, or without an RPO.
+    latest_safe_start: Option<Time>,
     /// What the estimate rests on; `null` without one.
     rto_basis: Option<RtoBasisBody>,
 }
@@ -176,6 +179,7 @@ impl PolicyComplianceBody {
             rto_status: rto_word(policy.rto_status()),
             recovery_point_at: policy.recovery_point_at.map(Time),
             next_violation_at: policy.next_violation_at().map(Time),
+            latest_safe_start: policy.latest_safe_start.map(Time),
             rto_basis: estimate.map(|estimate| RtoBasisBody {
                 basis: basis_word(estimate.basis),
                 samples: estimate.samples,

@@ -107,7 +107,7 @@ async fn get_health(
     State(app): State<App>,
     Maybe(caller): Maybe,
 ) -> Result<(StatusCode, Json<HealthBody>), AppError> {
-    let health = app.engine.health().await;
+    let health = app.health().await;
     let status = if health.is_healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = HealthBody::of(&app.engine, &app.options.store, &health, caller.as_ref());
     Ok((status, Json(body)))

@@ -2,8 +2,8 @@
 
 use aegis_core::{
     engine::PolicyAttainment,
-    model::{PolicyId, Timestamp},
-    rules::exposure::Attainment,
+    model::{PolicyId, StorageUri, Timestamp},
+    rules::exposure::{Attainment, Exposure, Objective},
     seams::{PolicyQuery, Scope},
 };
 use axum::Json;
@@ -62,6 +62,61 @@ pub(crate) struct AttainmentBody {
     as_known: BookBody,
     /// As is known now: a point that was found bad never counted.
     restated: BookBody,
+    /// How exposure was spread over the counted time, as was known then.
+    spread: SpreadBody,
+    /// For how long the RPO might be missed, and was, as was known then.
+    error_budget: BudgetBody,
+    /// What would be lost at `assessed_at` if one location alone were left; one that could give
+    /// nothing back is not named.
+    by_location: Vec<LocationExposureBody>,
+}
+
+/// The exposures that were not exceeded for half and for 95 % of the time.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExposureSpread)]
+pub(crate) struct SpreadBody {
+    /// `null` where nothing counts, or where it was unbounded.
+    p50_seconds: Option<u64>,
+    /// `null` where nothing counts, or where it was unbounded.
+    p95_seconds: Option<u64>,
+}
+
+/// What an objective leaves of the counted time, and what of that is spent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorBudget)]
+pub(crate) struct BudgetBody {
+    /// The share of the time in which the RPO is to be kept.
+    objective_pct: f64,
+    allowed_seconds: u64,
+    spent_seconds: u64,
+    left_seconds: u64,
+    overspent_seconds: u64,
+}
+
+/// What would be lost if this location alone were left.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LocationExposure)]
+pub(crate) struct LocationExposureBody {
+    storage_location: String,
+    record_id: Option<String>,
+    recovery_point_at: Option<Time>,
+    /// `null` if it could give nothing back.
+    exposure_seconds: Option<u64>,
+}
+
+impl LocationExposureBody {
+    fn of((location, exposure): (&StorageUri, &Exposure)) -> Self {
+        let newest = match exposure {
+            Exposure::Unprotected => None,
+            Exposure::Since { id, at, exposure } => Some((*id, *at, *exposure)),
+        };
+        Self {
+            storage_location: location.to_string(),
+            record_id: newest.map(|(id, _, _)| id.to_string()),
+            recovery_point_at: newest.map(|(_, at, _)| at.into()),
+            exposure_seconds: newest.map(|(_, _, exposure)| exposure.as_secs()),
+        }
+    }
 }
 
 /// How a policy kept its RPO.
@@ -105,6 +160,18 @@ impl AttainmentBody {
             assessed_at: attainment.assessed_at.into(),
             as_known: BookBody::of(&attainment.as_known),
             restated: BookBody::of(&attainment.restated),
+            spread: SpreadBody {
+                p50_seconds: attainment.spread.p50.map(|exposure| exposure.as_secs()),
+                p95_seconds: attainment.spread.p95.map(|exposure| exposure.as_secs()),
+            },
+            error_budget: BudgetBody {
+                objective_pct: Objective::DEFAULT.percent(),
+                allowed_seconds: attainment.budget.allowed.as_secs(),
+                spent_seconds: attainment.budget.spent.as_secs(),
+                left_seconds: attainment.budget.left().as_secs(),
+                overspent_seconds: attainment.budget.overspent().as_secs(),
+            },
+            by_location: attainment.by_location.iter().map(LocationExposureBody::of).collect(),
         }
     }
 }

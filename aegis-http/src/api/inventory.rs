@@ -81,7 +81,7 @@ async fn list_clusters(Viewer(tenant): Viewer) -> Result<Json<ClusterList>, AppE
     responses((status = 200, description = "The locations", body = LocationList))
 )]
 async fn list_locations(State(app): State<App>, Viewer(tenant): Viewer) -> Json<LocationList> {
-    let health = app.engine.health().await;
+    let health = app.health().await;
     let locations = tenant.locations().map(|location| LocationBody {
         storage_location: location.to_string(),
         storage_backend: location.backend().to_string(),

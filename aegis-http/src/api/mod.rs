@@ -4,11 +4,13 @@ mod audit;
 mod compliance;
 mod dead_letters;
 mod dr_tests;
+pub(crate) mod events;
 mod executions;
 mod health;
 mod history;
 mod inventory;
 mod jobs;
+mod metrics;
 mod plans;
 mod policies;
 mod records;
@@ -36,10 +38,11 @@ pub(crate) fn v1() -> OpenApiRouter<App> {
         .merge(inventory::routes())
         .merge(statistics::routes())
         .merge(audit::routes())
+        .merge(events::routes())
         .merge(dead_letters::routes())
 }
 
 /// What is served beside it, whatever the server is at.
 pub(crate) fn probes() -> OpenApiRouter<App> {
-    health::routes()
+    health::routes().merge(metrics::routes())
 }

@@ -2,8 +2,12 @@
 
 use aegis_core::{
     engine::{EngineError, RetentionPreview, Tenant},
-    model::{EntityKey, PolicyId, RetentionDecision, RetentionRun},
+    model::{
+        ClusterName, EntityKey, PolicyId, RetentionDecision, RetentionGroup, RetentionRules, RetentionRun,
+        StorageUri,
+    },
     rules::retention::Acknowledgement,
+    seams::ErrorClass,
 };
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -22,7 +26,9 @@ use crate::{
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(list_groups))
         .routes(routes!(preview_retention))
+        .routes(routes!(resume_retention))
         .routes(routes!(run_retention, list_retention_runs))
 }
 
@@ -30,8 +36,11 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct PreviewRetention {
     /// The policy whose records are meant.
-    #[schema(value_type = String, required)]
     policy_id: Option<String>,
+    /// Those of no policy, from this cluster.
+    cluster: Option<String>,
+    /// Where they lie; where the policy puts them now unless given.
+    storage_location: Option<String>,
     /// Other rules than its own: what is left out stays as the policy has it.
     retention: Option<RetentionChange>,
 }
@@ -40,8 +49,11 @@ pub(crate) struct PreviewRetention {
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct RunRetention {
     /// The policy whose records are meant.
-    #[schema(value_type = String, required)]
     policy_id: Option<String>,
+    /// Those of no policy, from this cluster.
+    cluster: Option<String>,
+    /// Where they lie; where the policy puts them now unless given.
+    storage_location: Option<String>,
     /// Go on with what would otherwise stop and ask: see a preview's `cautions`.
     acknowledged: Option<bool>,
 }
@@ -149,15 +161,100 @@ impl RunBody {
     }
 }
 
-/// The policy that a request names. One that can't exist is of nothing that exists.
-fn policy_of(id: Option<&str>) -> Result<PolicyId, AppError> {
-    let mut fields = Fields::default();
-    let id = fields.require::<String>("policy_id", id);
-    let id = fields.finish(id)?;
-    id.parse().map_err(|_| AppError::not_found("policy", &id))
+/// What retention judges apart from the rest.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GroupList {
+    groups: Vec<GroupBody>,
+    /// Whether nothing expires until a person says go: the catalogue was rebuilt.
+    frozen: bool,
 }
 
-/// What retention would do with a policy's records now, by its own rules or others. Changes nothing.
+/// Records that are judged together: of a policy in a location, or of no policy, by cluster and location.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RetentionGroup)]
+pub(crate) struct GroupBody {
+    /// The policy that they were made for, deleted or not; `null` for those of none.
+    policy_id: Option<String>,
+    cluster: String,
+    storage_location: String,
+}
+
+list_params! {
+    /// Which groups.
+    GroupParams {
+        /// From this cluster.
+        #[param(value_type = Option<String>)]
+        cluster: Option<ClusterName>,
+    }
+}
+
+/// The groups of records that retention judges apart from one another.
+#[utoipa::path(
+    get, path = "/retention/groups", tag = "Retention", params(GroupParams),
+    responses((status = 200, description = "The groups", body = GroupList))
+)]
+async fn list_groups(
+    Viewer(tenant): Viewer,
+    Params(params): Params<GroupParams>,
+) -> Result<Json<GroupList>, AppError> {
+    let window = params.page().window()?;
+    let groups = tenant.retention_groups(params.cluster).await?;
+    let shown = groups.iter().skip(window.offset).take(window.limit).map(|group| GroupBody {
+        policy_id: group.policy.map(|id| id.to_string()),
+        cluster: group.cluster.to_string(),
+        storage_location: group.location.to_string(),
+    });
+    Ok(Json(GroupList { groups: shown.collect(), frozen: tenant.is_retention_frozen().await? }))
+}
+
+/// The group that a request names: by a policy, and where its records lie if not where it puts them
+/// now; or by a cluster and a location. One that can't exist is of nothing that exists.
+async fn group_of(
+    tenant: &Tenant,
+    policy: Option<&str>,
+    cluster: Option<&str>,
+    location: Option<&str>,
+) -> Result<RetentionGroup, AppError> {
+    let mut fields = Fields::default();
+    let given: Option<StorageUri> = fields.parse("storage_location", location);
+    let Some(policy) = policy else {
+        if cluster.is_none() {
+            fields.refuse("policy_id", "it is missing: say whose records, or name a cluster and a location");
+        }
+        let cluster = fields.require("cluster", cluster);
+        if location.is_none() {
+            fields.refuse("storage_location", "it is missing: say where the records lie");
+        }
+        let group =
+            cluster.zip(given).map(|(cluster, location)| RetentionGroup { cluster, policy: None, location });
+        return fields.finish(group);
+    };
+    if cluster.is_some() {
+        fields.refuse("cluster", "a policy has one: leave it out");
+    }
+    let () = fields.finish(Some(()))?;
+    let id: PolicyId = policy.parse().map_err(|_| AppError::not_found("policy", policy))?;
+    let found = match tenant.policy(id).await {
+        Ok(view) => Some((view.policy.cluster.clone(), view.policy.location.clone())),
+        Err(error) if error.class() == ErrorClass::NotFound && given.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    match (found, given) {
+        (Some((cluster, present)), given) => {
+            Ok(RetentionGroup { cluster, policy: Some(id), location: given.unwrap_or(present) })
+        }
+        // The policy is gone: its records may still be there.
+        (None, given) => {
+            let groups = tenant.retention_groups(None).await?;
+            let left = groups
+                .into_iter()
+                .find(|group| group.policy == Some(id) && Some(&group.location) == given.as_ref());
+            left.ok_or_else(|| AppError::not_found("policy", policy))
+        }
+    }
+}
+
+/// What retention would do with a group of records now, by its policy's rules or others. Changes nothing.
 #[utoipa::path(
     post, path = "/retention/preview", tag = "Retention", request_body = PreviewRetention,
     responses((status = 200, description = "Every decision with its reasons", body = PreviewAnswer))
@@ -166,24 +263,29 @@ async fn preview_retention(
     Viewer(tenant): Viewer,
     body: Body<PreviewRetention>,
 ) -> Result<Json<PreviewAnswer>, AppError> {
-    let policy = policy_of(body.value.policy_id.as_deref())?;
-    let rules = match body.value.retention {
+    let PreviewRetention { policy_id, cluster, storage_location, retention } = body.value;
+    let group =
+        group_of(&tenant, policy_id.as_deref(), cluster.as_deref(), storage_location.as_deref()).await?;
+    let rules = match retention {
         Some(change) => {
+            let own = match group.policy {
+                Some(policy) => tenant.policy(policy).await?.policy.retention.clone(),
+                None => RetentionRules::default(),
+            };
             let mut fields = Fields::default();
-            let own = tenant.policy(policy).await?.policy.retention.clone();
             let rules = change.apply(&mut fields, own);
             Some(fields.finish(Some(rules))?)
         }
         None => None,
     };
     let preview = tenant
-        .preview_retention(policy, rules)
+        .preview_group(&group, rules)
         .await
         .map_err(|error| AppError::from(error).renaming("rules", "retention"))?;
     Ok(Json(PreviewAnswer { preview: PreviewBody::of(&preview) }))
 }
 
-/// Runs retention over a policy's records now. One that was refused is an answer, too.
+/// Runs retention over a group of records now. One that was refused is an answer, too.
 #[utoipa::path(
     post, path = "/retention/runs", tag = "Retention", request_body = RunRetention,
     responses((status = 201, description = "The run", body = RunAnswer))
@@ -193,15 +295,27 @@ async fn run_retention(
     key: IdempotencyKey,
     body: Body<RunRetention>,
 ) -> Result<(StatusCode, Json<RunAnswer>), AppError> {
-    let policy = policy_of(body.value.policy_id.as_deref())?;
-    let acknowledgement = match body.value.acknowledged {
+    let RunRetention { policy_id, cluster, storage_location, acknowledged } = &body.value;
+    let group =
+        group_of(&tenant, policy_id.as_deref(), cluster.as_deref(), storage_location.as_deref()).await?;
+    let acknowledgement = match acknowledged {
         Some(true) => Acknowledgement::Given,
         Some(false) | None => Acknowledgement::None,
     };
     let tenant = key.of(tenant, body.fingerprint);
-    let run = once(&tenant, tenant.run_retention(policy, acknowledgement), |made| made_before(&tenant, made))
-        .await?;
+    let run =
+        once(&tenant, tenant.run_group(&group, acknowledgement), |made| made_before(&tenant, made)).await?;
     Ok((StatusCode::CREATED, Json(RunAnswer { run: RunBody::of(&run) })))
+}
+
+/// Says go after the catalogue was rebuilt: retention decides again from now on.
+#[utoipa::path(
+    post, path = "/retention/resume", tag = "Retention",
+    responses((status = 204, description = "Retention decides"))
+)]
+async fn resume_retention(Admin(tenant): Admin) -> Result<StatusCode, AppError> {
+    tenant.resume_retention().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn made_before(tenant: &Tenant, made: EntityKey) -> Result<RetentionRun, EngineError> {

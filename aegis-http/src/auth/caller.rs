@@ -6,7 +6,7 @@ use aegis_core::{
 };
 use axum::{
     extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 
 use super::{Access, Identity, Role};
@@ -31,6 +31,7 @@ macro_rules! callers {
                     let message = format!("this takes the role {}: you have {}", Role::$name, identity.role);
                     return Err(AppError::new(ErrorCode::Forbidden, message));
                 }
+                app.count(&identity.tenant, parts)?;
                 enter(app, identity).map(Self)
             }
         }
@@ -69,8 +70,8 @@ fn identify(parts: &Parts, app: &App) -> Result<Identity, AppError> {
     match &app.options.access {
         Access::Open => app.admin.clone().ok_or_else(|| AppError::internal("the admin has no valid name")),
         Access::Tokens(tokens) => {
-            let token =
-                bearer(parts).ok_or_else(|| not_signed_in("send a token: Authorization: Bearer …"))?;
+            let token = bearer(&parts.headers)
+                .ok_or_else(|| not_signed_in("send a token: Authorization: Bearer …"))?;
             tokens.find(token).cloned().ok_or_else(|| not_signed_in("this token is not known here"))
         }
         Access::Embedder => {
@@ -80,8 +81,9 @@ fn identify(parts: &Parts, app: &App) -> Result<Identity, AppError> {
     }
 }
 
-fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+/// The token that a request was sent with.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
@@ -90,7 +92,8 @@ fn not_signed_in(message: &str) -> AppError {
     AppError::new(ErrorCode::Unauthorized, message)
 }
 
-fn enter(app: &App, identity: Identity) -> Result<Tenant, AppError> {
+/// The engine, as this caller may use it.
+pub(crate) fn enter(app: &App, identity: Identity) -> Result<Tenant, AppError> {
     tracing::Span::current().record("tenant", identity.tenant.as_str());
     app.engine.tenant(identity.tenant, identity.principal).map_err(|error: EngineError| match error.class() {
         ErrorClass::NotFound => {

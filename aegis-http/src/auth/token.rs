@@ -22,6 +22,11 @@ impl TokenHash {
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token).into())
     }
+
+    /// Whether it is that of `token`. Takes as long whether or not it is.
+    pub(crate) fn is_of(&self, token: &str) -> bool {
+        self.0.ct_eq(&Self::of(token).0).into()
+    }
 }
 
 impl fmt::Display for TokenHash {

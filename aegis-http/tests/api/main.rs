@@ -2,10 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod approving;
+mod editing;
 mod envelope;
+mod figures;
+mod keeping;
+mod limits;
+mod live;
 mod operations;
 mod policies;
 mod reference;
 mod repeating;
 mod shapes;
+mod socket;
 mod world;

@@ -8,6 +8,7 @@ use aegis_core::{
     engine::{Execute, HoldRequest, NewDrTest, NewJob, NewPlan, NewPolicy, Tenant},
     model::{DrDestination, DrTarget, NamespaceSelection, RecordId, RetentionRules, Schedule, ZoneName},
 };
+use aegis_http::ErrorCode;
 use serde_json::Value;
 
 use crate::world::{Answer, Ask, CLUSTER, World};
@@ -52,6 +53,7 @@ const CASES: &[Case] = &[
     case("GET /livez", "", "", "", 200, Bad::None),
     case("GET /readyz", "", "", "", 200, Bad::None),
     case("GET /openapi.json", "", "", "", 200, Bad::None),
+    case("GET /metrics", "metrics", "", "", 200, Bad::None),
     case(
         "POST /api/v1/backups/jobs",
         "operator",
@@ -164,6 +166,18 @@ const CASES: &[Case] = &[
     case("GET /api/v1/dr/tests", "viewer", "", "", 200, Bad::Query("status=odd")),
     case("GET /api/v1/dr/tests/{test_id}", "viewer", "", "", 200, Bad::Id),
     case(
+        "POST /api/v1/dr/tests/{test_id}/cancel",
+        "operator",
+        "/api/v1/dr/tests/{running_test_id}/cancel",
+        "",
+        200,
+        Bad::Id,
+    ),
+    case("GET /api/v1/retention/groups", "viewer", "", "", 200, Bad::Query("cluster=a%20b")),
+    case("POST /api/v1/retention/resume", "admin", "", "", 204, Bad::None),
+    case("PUT /api/v1/backups/records/{record_id}/protection", "operator", "", "", 200, Bad::Id),
+    case("DELETE /api/v1/backups/records/{record_id}/protection", "admin", "", "", 204, Bad::Id),
+    case(
         "POST /api/v1/retention/preview",
         "viewer",
         "",
@@ -185,6 +199,8 @@ const CASES: &[Case] = &[
     case("GET /api/v1/storage/locations", "viewer", "", "", 200, Bad::None),
     case("GET /api/v1/statistics", "viewer", "", "", 200, Bad::Query("to=never")),
     case("GET /api/v1/audit", "viewer", "", "", 200, Bad::Query("limit=0")),
+    case("GET /api/v1/events", "viewer", "", "", 101, Bad::Query("after=x")),
+    case("POST /api/v1/events/ticket", "viewer", "", "", 201, Bad::None),
     case("GET /api/v1/webhooks/dead-letters", "viewer", "", "", 200, Bad::None),
 ];
 
@@ -222,6 +238,9 @@ async fn furnished() -> Furnished {
     let test = tenant.run_dr_test(NewDrTest::new(DrSubject::Record(record), target)).await.unwrap();
     ids.insert("test_id", test.id.to_string());
     world.run(300).await;
+    let target = DrTarget { cluster: None, destination: DrDestination::Folder("/restores".to_owned()) };
+    let test = tenant.run_dr_test(NewDrTest::new(DrSubject::Record(record), target)).await.unwrap();
+    ids.insert("running_test_id", test.id.to_string());
     Furnished { world, ids }
 }
 
@@ -302,6 +321,11 @@ async fn every_operation_of_the_document_has_a_case_and_every_case_an_operation(
 async fn every_operation_is_done_for_who_may() {
     for case in CASES {
         let furnished = furnished().await;
+        if case.status == 101 {
+            let served = furnished.world.serve().await;
+            served.listen("", Some(case.role)).await.unwrap();
+            continue;
+        }
         let ask = furnished.ask(case);
         let answer = match case.role {
             "" => furnished.world.ask(ask).await,
@@ -318,6 +342,11 @@ async fn every_operation_is_refused_to_who_is_not_known_and_to_who_may_not() {
         furnished.world.ask(furnished.ask(case)).await.refused(401, "unauthorized");
         furnished.by(furnished.ask(case), "no such token").await.refused(401, "unauthorized");
         let lesser = match case.role {
+            // No tenant's token opens what is everyone's.
+            "metrics" => {
+                furnished.by(furnished.ask(case), "admin").await.refused(401, "unauthorized");
+                continue;
+            }
             "operator" => "viewer",
             "approver" => "operator",
             "admin" => "approver",
@@ -399,6 +428,13 @@ async fn the_document_refers_to_nothing_that_is_not_in_it_and_names_each_operati
     {
         assert!(names.insert(operation["operationId"].as_str().unwrap()), "{}", operation["operationId"]);
     }
+}
+
+#[tokio::test]
+async fn the_document_calls_failures_as_the_envelope_does() {
+    let document = World::open().get("/openapi.json").await.with(200);
+    let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(document["components"]["schemas"]["ErrorCode"]["enum"], serde_json::json!(codes));
 }
 
 #[tokio::test]

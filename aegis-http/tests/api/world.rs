@@ -8,7 +8,7 @@ use aegis_core::{
     seams::{Clock, Store},
     testing::{ManualClock, MemoryObjectStorage, ScriptedDriver},
 };
-use aegis_http::{Access, HttpOptions, Identity, Lifecycle, Role, Token, TokenHash};
+use aegis_http::{Access, HttpOptions, Identity, Lifecycle, LimitProfile, Metrics, Role, Token, TokenHash};
 use aegis_store_memory::MemoryStore;
 use axum::{
     Router,
@@ -90,11 +90,12 @@ pub(crate) struct Setting {
     pub(crate) access: Access,
     pub(crate) approval: ApprovalRule,
     pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) limits: LimitProfile,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { access: Access::Open, approval: ApprovalRule::None, store: None }
+        Self { access: Access::Open, approval: ApprovalRule::None, store: None, limits: LimitProfile::Off }
     }
 }
 
@@ -136,7 +137,12 @@ impl World {
         let store = setting.store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&dated))));
         let engine = builder(&clock, store, &driver, setting.approval).build().unwrap();
         let lifecycle = Lifecycle::default();
-        let options = HttpOptions::default().with_access(setting.access).with_lifecycle(lifecycle.clone());
+        let figures = Metrics::new(String::new).with_token(TokenHash::of("metrics"));
+        let options = HttpOptions::default()
+            .with_access(setting.access)
+            .with_lifecycle(lifecycle.clone())
+            .with_limits(tenant("default"), setting.limits)
+            .with_metrics(figures);
         let router = aegis_http::router(engine.clone(), options);
         Self { clock, engine, router, lifecycle }
     }
@@ -154,7 +160,13 @@ impl World {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let kind = parts.headers.get("content-type").map_or(&b""[..], |kind| kind.as_bytes());
+        let is_text = kind.starts_with(b"text/plain; version=");
+        let body = match &bytes[..] {
+            b"" => Value::Null,
+            text if is_text => String::from_utf8(text.to_vec()).unwrap().into(),
+            json => serde_json::from_slice(json).unwrap(),
+        };
         Answer { status: parts.status, headers: parts.headers, body }
     }
 

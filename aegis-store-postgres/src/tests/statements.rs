@@ -187,6 +187,7 @@ fn everyones() -> Vec<Statement> {
         log::append(&fence(), &[], &[], &LogEnd::default()),
         log::events(&Scope::Everyone, Position::START, 10),
         log::newest(),
+        log::head(),
         log::reader_position("r"),
         log::step(&step(0)),
         log::step(&step(5)),

@@ -6,10 +6,29 @@ use futures::stream::BoxStream;
 
 use super::Tenant;
 use crate::{
-    engine::{EngineError, runtime::subscribe},
+    engine::{Aegis, EngineError, runtime::subscribe},
     model::{Position, SealedEvent},
-    seams::StoreError,
+    seams::{Scope, StoreError},
 };
+
+impl Aegis {
+    /// The position of the event that was sealed last: whoever subscribes from here hears what is
+    /// new and nothing else.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    pub async fn head(&self) -> Result<Position, EngineError> {
+        Ok(self.core().store.head().await?)
+    }
+
+    /// Everyone's sealed events after a position, then those that follow: what
+    /// [`Tenant::subscribe`] is for one tenant. For whoever listens on behalf of many and shows each
+    /// tenant its own.
+    #[must_use]
+    pub fn subscribe(&self, after: Position) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
+        subscribe(Arc::clone(self.core()), Scope::Everyone, after)
+    }
+}
 
 impl Tenant {
     /// The tenant's sealed events after a position, then those that follow, without an end.
@@ -23,7 +42,7 @@ impl Tenant {
     /// log does not reach back so far any more.
     #[must_use]
     pub fn subscribe(&self, after: Position) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
-        subscribe(Arc::clone(&self.core), self.tenant.clone(), after)
+        subscribe(Arc::clone(&self.core), self.scope(), after)
     }
 
     /// The tenant's sealed events after a position, at most `limit`.

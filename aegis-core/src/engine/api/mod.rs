@@ -16,6 +16,7 @@ mod records;
 mod retention;
 mod statistics;
 mod tenant;
+mod tickets;
 mod verify_log;
 
 pub use compliance::{Compliance, ComplianceStatus, PolicyAttainment, PolicyCompliance};

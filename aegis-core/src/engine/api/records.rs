@@ -1,14 +1,17 @@
 //! Backup records, as people see and protect them.
 
+use std::collections::HashMap;
+
 use super::{Listing, Tenant};
 use crate::{
     engine::{
         EngineError,
         decide::{point_of, record_facts},
+        runtime::ChainLink,
     },
     model::{
-        BackupRecord, DisplayName, EntityKey, EventKind, ExpiredBy, Hold, Policy, RecordId, RecordState,
-        RecordStep, Timestamp, Verification, VerificationId, VerificationLevel, Versioned,
+        BackupRecord, DisplayName, EntityKey, EventKind, ExpiredBy, Hold, Policy, PolicyId, RecordId,
+        RecordState, RecordStep, Timestamp, Verification, VerificationId, VerificationLevel, Versioned,
     },
     rules::retention::not_before,
     seams::{BrowsePage, BrowseRequest, RecordQuery, RecordTotals, StoreExt, VerificationQuery},
@@ -36,6 +39,13 @@ pub struct RecordView {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What the records of a list rest on, as far as it was read.
+#[derive(Default)]
+struct Known {
+    policies: HashMap<PolicyId, Option<Versioned<Policy>>>,
+    links: HashMap<RecordId, Option<ChainLink>>,
+}
+
 impl Tenant {
     /// One record.
     ///
@@ -53,9 +63,13 @@ impl Tenant {
     pub async fn records(&self, mut query: RecordQuery) -> Result<Listing<RecordView>, EngineError> {
         query.scope = self.scope();
         let page = self.core.store.records(&query).await?;
+        let mut known = Known::default();
+        for record in &page.items {
+            known.links.insert(record.id, Some(ChainLink::of(record)));
+        }
         let mut items = Vec::with_capacity(page.items.len());
         for record in page.items {
-            items.push(self.view_record(record).await?);
+            items.push(self.view_among(record, &mut known).await?);
         }
         Ok(Listing { items, total: page.total })
     }
@@ -70,16 +84,25 @@ impl Tenant {
     }
 
     async fn view_record(&self, record: Versioned<BackupRecord>) -> Result<RecordView, EngineError> {
-        let policy = match record.policy {
-            Some(id) => self.core.store.find::<Policy>(&self.scope(), id).await?,
-            None => None,
-        };
+        self.view_among(record, &mut Known::default()).await
+    }
+
+    /// A record of several: what more than one of them rests on is read once.
+    async fn view_among(
+        &self,
+        record: Versioned<BackupRecord>,
+        known: &mut Known,
+    ) -> Result<RecordView, EngineError> {
+        if let Some(id) = record.policy.filter(|id| !known.policies.contains_key(id)) {
+            known.policies.insert(id, self.core.store.find::<Policy>(&self.scope(), id).await?);
+        }
+        let policy = record.policy.and_then(|id| known.policies.get(&id)?.as_ref());
         let now = self.core.clock.now();
-        let point = point_of(&record, policy.as_deref(), now);
-        let rules = policy.as_ref().map(|policy| &policy.retention);
+        let point = point_of(&record, policy.map(|policy| &**policy), now);
+        let rules = policy.map(|policy| &policy.retention);
         Ok(RecordView {
-            is_restorable: self.is_restorable(&record).await?,
             expires_at: not_before(rules, &point),
+            is_restorable: self.core.is_restorable_among(&record, &mut known.links).await?,
             record,
         })
     }

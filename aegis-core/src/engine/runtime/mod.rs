@@ -29,7 +29,7 @@ pub use run::Running;
 
 pub(crate) use anchors::{read_anchors, readable_after};
 pub(crate) use commit::{Outcome, RETRIES, commit};
-pub(crate) use core::{Core, Served};
+pub(crate) use core::{ChainLink, Core, Served};
 pub(crate) use delivery::{Refusal, key_of, reader_of};
 pub(crate) use figures::{Counter, SECONDS_PER_DAY};
 pub(crate) use groups::NOTED_WITHIN;

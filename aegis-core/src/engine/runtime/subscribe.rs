@@ -1,4 +1,4 @@
-//! Subscribers: whoever listens to a tenant's events as they are sealed.
+//! Subscribers: whoever listens to events as they are sealed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use futures::{
 
 use super::{Core, backoff::Backoff};
 use crate::{
-    model::{Position, SealedEvent, TenantId},
+    model::{Position, SealedEvent},
     seams::{Scope, StoreError},
 };
 
@@ -20,22 +20,17 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a store that failed is left alone, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Sealed events of a tenant after a position, then those that follow, without an end.
+/// Sealed events in scope after a position, then those that follow, without an end.
 ///
 /// A read that fails is told once and tried again after a pause, from the same position. Only a log
 /// that does not reach back so far any more ends the stream, after it was told.
 pub(crate) fn subscribe(
     core: Arc<Core>,
-    tenant: TenantId,
+    scope: Scope,
     after: Position,
 ) -> BoxStream<'static, Result<SealedEvent, StoreError>> {
-    let subscriber = Subscriber {
-        core,
-        scope: Scope::Tenant(tenant),
-        after,
-        backoff: Backoff::new(BACKOFF.0, BACKOFF.1),
-        heard: Heard::Events,
-    };
+    let subscriber =
+        Subscriber { core, scope, after, backoff: Backoff::new(BACKOFF.0, BACKOFF.1), heard: Heard::Events };
     stream::unfold(subscriber, |mut subscriber| async move {
         let batch = subscriber.next().await?;
         Some((stream::iter(batch), subscriber))

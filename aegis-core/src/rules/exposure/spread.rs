@@ -80,6 +80,12 @@ impl Objective {
         if permyriad <= 10_000 { Some(Self(permyriad)) } else { None }
     }
 
+    /// The share in per cent.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
     /// What it leaves of a time, and what of that is spent.
     #[must_use]
     pub fn budget(self, share: &Share) -> ErrorBudget {

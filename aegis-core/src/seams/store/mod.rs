@@ -234,6 +234,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`, `Internal`.
     async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError>;
 
+    /// The position of the event that was sealed last; the start if there is none. Whoever goes on
+    /// from here misses nothing that is sealed afterwards.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    async fn head(&self) -> Result<Position, StoreError>;
+
     /// How far the reader of the log called `name` has come; the start if it never said.
     ///
     /// # Errors

@@ -180,6 +180,11 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
         ask(self, FaultPoint::StoreRead, question, || self.inner.unsealed(scope, limit)).await
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        let question = || "head".to_owned();
+        ask(self, FaultPoint::StoreRead, question, || self.inner.head()).await
+    }
+
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
         let question = || format!("reader_position {name}");
         ask(self, FaultPoint::StoreRead, question, || self.inner.reader_position(name)).await

@@ -383,6 +383,13 @@ impl Store for MutantStore {
         Ok(tail)
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        if self.is(M::HeadStandsStill) {
+            return Ok(Position::START);
+        }
+        self.inner.head().await
+    }
+
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
         self.inner.reader_position(name).await
     }

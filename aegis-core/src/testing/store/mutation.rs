@@ -144,6 +144,8 @@ pub enum StoreMutation {
     TailIgnoresLimit,
     /// The newest unsealed event is not told.
     TailLacksTheNewest,
+    /// The log always ends where it began.
+    HeadStandsStill,
     /// The newest event is the newest that was sealed.
     NewestEventIsSealed,
 

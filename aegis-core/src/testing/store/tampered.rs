@@ -244,6 +244,10 @@ impl Store for TamperedStore {
         self.inner.unsealed(scope, limit).await
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {
         self.inner.reader_position(name).await
     }

@@ -26,7 +26,10 @@ use crate::{
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(run_dr_test, list_dr_tests)).routes(routes!(get_dr_test))
+    OpenApiRouter::new()
+        .routes(routes!(run_dr_test, list_dr_tests))
+        .routes(routes!(get_dr_test))
+        .routes(routes!(cancel_dr_test))
 }
 
 /// Runs a DR test: restores a record somewhere harmless, checks, measures, cleans up.
@@ -101,4 +104,17 @@ async fn list_dr_tests(
 )]
 async fn get_dr_test(Viewer(tenant): Viewer, Id(id): Id<DrTestId>) -> Result<Json<DrTestAnswer>, AppError> {
     Ok(Json(DrTestAnswer { test: DrTestBody::of(&*tenant.dr_test(id).await?) }))
+}
+
+/// Asks a DR test to end. What it left is cleaned up; then it ends as not run, unless what it came to
+/// was known already.
+#[utoipa::path(
+    post, path = "/dr/tests/{test_id}/cancel", tag = "DR tests", params(("test_id" = String, Path)),
+    responses((status = 200, description = "The DR test", body = DrTestAnswer))
+)]
+async fn cancel_dr_test(
+    Operator(tenant): Operator,
+    Id(id): Id<DrTestId>,
+) -> Result<Json<DrTestAnswer>, AppError> {
+    Ok(Json(DrTestAnswer { test: DrTestBody::of(&*tenant.cancel_dr_test(id).await?) }))
 }

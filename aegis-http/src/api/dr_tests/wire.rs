@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aegis_core::model::{DrTest, RestoreTarget};
+use aegis_core::model::{CheckStatus, CheckStep, DrCleanUp, DrConclusion, DrTest, RestoreTarget};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -56,6 +56,60 @@ pub(crate) struct DrTestBody {
     left_behind: Vec<String>,
     /// Why something was left behind.
     clean_up_reason: Option<String>,
+    /// What it came to, known before it ends: there may be something to stop and to clean up.
+    conclusion: Option<ConclusionBody>,
+    /// What became of the removal of what was restored; `null` until then, or if nothing was.
+    clean_up: Option<CleanUpBody>,
+}
+
+/// What a DR test came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DrConclusion)]
+pub(crate) struct ConclusionBody {
+    /// How it will end: `passed`, `failed` or `not_run`.
+    status: String,
+    reason: Option<String>,
+    /// The level that failed.
+    failed_level: Option<String>,
+}
+
+/// What became of the removal of what a DR test restored.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DrCleanUp)]
+pub(crate) struct CleanUpBody {
+    /// `passed`: all is gone; `failed`: something stayed; `not_run`: it was not tried.
+    status: String,
+    /// How many of what were removed.
+    removed: BTreeMap<String, u64>,
+    /// Why something stayed.
+    reason: Option<String>,
+    errors: Vec<String>,
+}
+
+impl ConclusionBody {
+    fn of(conclusion: &DrConclusion) -> Self {
+        let status = match conclusion.step {
+            CheckStep::Pass => CheckStatus::Passed,
+            CheckStep::Fail => CheckStatus::Failed,
+            CheckStep::GiveUp => CheckStatus::NotRun,
+        };
+        Self {
+            status: status.to_string(),
+            reason: conclusion.reason.clone(),
+            failed_level: conclusion.failed_level.map(|level| level.to_string()),
+        }
+    }
+}
+
+impl CleanUpBody {
+    fn of(clean_up: &DrCleanUp) -> Self {
+        Self {
+            status: clean_up.status.to_string(),
+            removed: clean_up.removed.0.clone(),
+            reason: clean_up.reason.clone(),
+            errors: lines(&clean_up.errors),
+        }
+    }
 }
 
 /// What one of the engine's checks found.
@@ -99,6 +153,8 @@ impl DrTestBody {
             errors: lines(&test.errors),
             left_behind: test.left_behind.iter().map(place).collect(),
             clean_up_reason: test.clean_up.as_ref().and_then(|clean_up| clean_up.reason.clone()),
+            conclusion: test.conclusion.as_ref().map(ConclusionBody::of),
+            clean_up: test.clean_up.as_ref().map(CleanUpBody::of),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! DR policies as requests make them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use aegis_core::{
     engine::{NewPolicy, Tenant},
@@ -32,9 +32,12 @@ pub(crate) struct CreatePolicy {
     namespaces: Option<Vec<String>>,
     /// Which of them not; globs are fine.
     exclude_namespaces: Option<Vec<String>>,
-    /// Cron, as `0 2 * * *`, `@daily` and its like, or `@every 15m`.
-    #[schema(value_type = String, required)]
+    /// Cron, as `0 2 * * *`, `@daily` and its like, or `@every 15m`. This or `frequency`.
     schedule: Option<String>,
+    /// The same in four words: `unit` is `hourly` (with `minute`), `daily` (with `time`, as `02:30`),
+    /// `weekly` (with `day`, as `monday`, and `time`) or `monthly` (with `day`, 1 to 31, and `time`).
+    #[schema(value_type = Option<Object>)]
+    frequency: Option<Value>,
     /// Whose wall clock; `UTC` unless given.
     timezone: Option<String>,
     /// What bends the schedule: `jitter`, `start_window` (seconds), `catch_up`, `overlap`, `blackout`.
@@ -62,6 +65,12 @@ pub(crate) struct CreatePolicy {
     /// Higher goes first; 0 unless given.
     #[schema(value_type = Option<i32>)]
     priority: Option<Number>,
+    /// How many attempts a job may have.
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    max_attempts: Option<Number>,
+    /// How long an attempt may run.
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    timeout_seconds: Option<Number>,
     /// How deep each new record is verified, as `L3`; not at all unless given.
     verify: Option<String>,
     /// Whether records that lack something count for the RPO; they do not unless said otherwise.
@@ -85,10 +94,19 @@ impl CreatePolicy {
         let name = fields.require("name", self.name.as_deref());
         let cluster = fields.require("cluster", self.cluster.as_deref());
         let namespaces = wire::selection(&mut fields, "namespaces", self.namespaces, self.exclude_namespaces);
-        if self.schedule.is_none() {
-            fields.refuse("schedule", "it is missing: give a cron expression");
-        }
-        let schedule = self.schedule.and_then(|text| schedule(&mut fields, &text, self.timezone.as_deref()));
+        let zone = self.timezone.as_deref();
+        let schedule = match (self.schedule, self.frequency) {
+            (Some(text), None) => schedule(&mut fields, &text, zone),
+            (None, Some(frequency)) => frequency_from(&mut fields, frequency, zone),
+            (None, None) => {
+                fields.refuse("schedule", "it is missing: give a cron expression, or a frequency");
+                None
+            }
+            (Some(_), Some(_)) => {
+                fields.refuse("frequency", "it says the same as `schedule`: give one of them");
+                None
+            }
+        };
         let options = self.schedule_options.and_then(|options| options_from(&mut fields, options));
         if self.retention_days.is_none() && self.retention.is_none() {
             fields.refuse("retention_days", "it is missing: say how many days records are kept");
@@ -112,6 +130,8 @@ impl CreatePolicy {
         let rto = fields.hours("rto_hours", self.rto_hours);
         let kind: Option<BackupKind> = fields.parse("kind", self.kind.as_deref());
         let priority = fields.whole("priority", self.priority.as_ref());
+        let max_attempts = attempts_from(&mut fields, self.max_attempts.as_ref());
+        let timeout = timeout_from(&mut fields, self.timeout_seconds.as_ref());
         let verify = fields.parse("verify", self.verify.as_deref());
         let count_verified = fields.parse("count_verified", self.count_verified.as_deref());
         let dr_test = self.dr_test.and_then(|rule| rule.read(&mut fields));
@@ -129,6 +149,8 @@ impl CreatePolicy {
             new.enabled = self.enabled.unwrap_or(new.enabled);
             new.kind = kind.unwrap_or(new.kind);
             new.priority = priority.unwrap_or(new.priority);
+            new.max_attempts = max_attempts.unwrap_or(new.max_attempts);
+            new.timeout = timeout.unwrap_or(new.timeout);
             new.verify = verify;
             new.dr_test = dr_test;
             new.count_partial = self.count_partial.unwrap_or(new.count_partial);
@@ -150,12 +172,40 @@ pub(crate) fn schedule(fields: &mut Fields, text: &str, zone: Option<&str>) -> O
         let period = fields.take("schedule", period_from(period).ok_or(format!("`{text}`: {mend}")))?;
         return Some(Schedule::Every { period });
     }
-    let zone = match zone {
-        Some(zone) => fields.parse("timezone", Some(zone)),
-        None => Some(ZoneName::UTC),
-    };
+    let zone = zone_from(fields, zone);
     let expression = fields.parse("schedule", Some(text));
     expression.zip(zone).map(|(expression, zone)| Schedule::cron(expression, zone))
+}
+
+/// A schedule in four words.
+pub(super) fn frequency_from(fields: &mut Fields, frequency: Value, zone: Option<&str>) -> Option<Schedule> {
+    let zone = zone_from(fields, zone);
+    let frequency = fields.take("frequency", serde_json::from_value(frequency));
+    frequency.zip(zone).map(|(frequency, zone)| Schedule::Frequency { frequency, zone })
+}
+
+fn zone_from(fields: &mut Fields, zone: Option<&str>) -> Option<ZoneName> {
+    match zone {
+        Some(zone) => fields.parse("timezone", Some(zone)),
+        None => Some(ZoneName::UTC),
+    }
+}
+
+/// The longest that an attempt may run: a year.
+const LONGEST_TIMEOUT: u64 = 366 * 24 * 3600;
+
+pub(super) fn attempts_from(fields: &mut Fields, attempts: Option<&Number>) -> Option<NonZeroU32> {
+    let attempts: u32 = fields.whole("max_attempts", attempts)?;
+    fields.take("max_attempts", NonZeroU32::new(attempts).ok_or("use 1 or more"))
+}
+
+pub(super) fn timeout_from(fields: &mut Fields, seconds: Option<&Number>) -> Option<Duration> {
+    let seconds: u64 = fields.whole("timeout_seconds", seconds)?;
+    if !(1..=LONGEST_TIMEOUT).contains(&seconds) {
+        fields.refuse("timeout_seconds", format!("use 1 to {LONGEST_TIMEOUT}"));
+        return None;
+    }
+    Some(Duration::from_secs(seconds))
 }
 
 fn period_from(text: &str) -> Option<Seconds> {

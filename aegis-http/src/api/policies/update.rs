@@ -11,7 +11,7 @@ use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
 use super::{
-    create::{options_from, schedule},
+    create::{attempts_from, frequency_from, options_from, schedule, timeout_from},
     retention::RetentionChange,
     wire::schedule_text,
 };
@@ -43,6 +43,9 @@ pub(crate) struct UpdatePolicy {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     schedule: Given<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    frequency: Given<Value>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     timezone: Given<String>,
@@ -79,6 +82,12 @@ pub(crate) struct UpdatePolicy {
     #[serde(default)]
     #[schema(value_type = Option<i32>)]
     priority: Given<Number>,
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    max_attempts: Given<Number>,
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    timeout_seconds: Given<Number>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     verify: Given<String>,
@@ -135,6 +144,8 @@ impl UpdatePolicy {
         change.enabled = self.enabled.value().copied();
         change.kind = fields.parse("kind", self.kind.value().map(String::as_str));
         change.priority = fields.change("priority", &self.priority).map(Option::unwrap_or_default);
+        change.max_attempts = attempts_from(&mut fields, self.max_attempts.value());
+        change.timeout = timeout_from(&mut fields, self.timeout_seconds.value());
         change.verify = self.verify.cleared().map(|level| fields.parse("verify", level.map(String::as_str)));
         change.dr_test = self.dr_test.cleared().map(|rule| rule.and_then(|rule| rule.read(&mut fields)));
         change.count_partial = self.count_partial.value().copied();
@@ -156,6 +167,9 @@ impl UpdatePolicy {
             ("cluster", self.cluster.is_null()),
             ("namespaces", self.namespaces.is_null()),
             ("schedule", self.schedule.is_null()),
+            ("frequency", self.frequency.is_null()),
+            ("max_attempts", self.max_attempts.is_null()),
+            ("timeout_seconds", self.timeout_seconds.is_null()),
             ("include_volumes", self.include_volumes.is_null()),
             ("storage_backend", self.storage_backend.is_null()),
             ("storage_location", self.storage_location.is_null()),
@@ -184,6 +198,13 @@ impl UpdatePolicy {
 
     fn schedule(&self, fields: &mut Fields, current: &Policy) -> Option<Schedule> {
         let kept_zone = || current.schedule.zone().map(|zone| zone.to_string());
+        if let Some(frequency) = self.frequency.value() {
+            if self.schedule.value().is_some() {
+                fields.refuse("frequency", "it says the same as `schedule`: give one of them");
+            }
+            let zone = self.timezone.cleared().map_or_else(kept_zone, |zone| zone.cloned());
+            return frequency_from(fields, frequency.clone(), zone.as_deref());
+        }
         let zone = match self.timezone.cleared() {
             Some(zone) => zone.cloned(),
             None if self.schedule.value().is_none() => return None,

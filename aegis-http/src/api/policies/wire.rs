@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aegis_core::{
     engine::{PolicyView, Tenant},
-    model::{BackupJob, ClusterName, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome},
+    model::{BackupJob, ClusterName, Frequency, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome},
     seams::Feature,
 };
 use serde::Serialize;
@@ -58,6 +58,9 @@ pub(crate) struct PolicyBody {
     schedule: String,
     /// The schedule in English.
     schedule_human: String,
+    /// The schedule in four words, where it was given so.
+    #[schema(value_type = Option<Object>)]
+    frequency: Option<Frequency>,
     /// Whose wall clock; `null` of `@every`.
     timezone: Option<String>,
     #[schema(value_type = Object)]
@@ -77,6 +80,10 @@ pub(crate) struct PolicyBody {
     last_run_status: Option<String>,
     kind: String,
     priority: i32,
+    /// How many attempts a job may have.
+    max_attempts: u32,
+    /// How long an attempt may run.
+    timeout_seconds: u64,
     verify: Option<String>,
     count_partial: bool,
     count_verified: Option<String>,
@@ -141,6 +148,10 @@ impl PolicyBody {
             exclude_namespaces: wire::texts(policy.namespaces.exclude()),
             schedule: schedule_text(&policy.schedule),
             schedule_human: view.schedule_human.clone(),
+            frequency: match policy.schedule {
+                Schedule::Frequency { frequency, .. } => Some(frequency),
+                Schedule::Cron { .. } | Schedule::Every { .. } => None,
+            },
             timezone: policy.schedule.zone().map(|zone| zone.to_string()),
             schedule_options: policy.schedule_options.clone(),
             retention_days: policy.retention.keep.days,
@@ -158,6 +169,8 @@ impl PolicyBody {
             last_run_status: state.and_then(|state| state.last_run_status).map(|status| status.to_string()),
             kind: policy.kind.to_string(),
             priority: policy.priority,
+            max_attempts: policy.max_attempts.get(),
+            timeout_seconds: policy.timeout.as_secs(),
             verify: policy.verify.map(|level| level.to_string()),
             count_partial: policy.count_partial,
             count_verified: policy.count_verified.map(|level| level.to_string()),

@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(delete_record))
         .routes(routes!(set_hold, release_hold))
+        .routes(routes!(protect_record, unprotect_record))
         .routes(routes!(get_chain))
 }
 
@@ -94,6 +95,31 @@ async fn release_hold(
 ) -> Result<StatusCode, AppError> {
     let name: DisplayName = name.parse().map_err(|_| AppError::not_found("hold", &name))?;
     tenant.release_record(id, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Marks a record as never to expire, whatever the rules say.
+#[utoipa::path(
+    put, path = "/backups/records/{record_id}/protection", tag = "Backup records",
+    params(("record_id" = String, Path)),
+    responses((status = 200, description = "The record", body = RecordAnswer))
+)]
+async fn protect_record(
+    Operator(tenant): Operator,
+    Id(id): Id<RecordId>,
+) -> Result<Json<RecordAnswer>, AppError> {
+    let view = tenant.protect_record(id, true).await?;
+    Ok(Json(RecordAnswer { record: RecordBody::detailed(&view) }))
+}
+
+/// Lets the rules decide about a record again.
+#[utoipa::path(
+    delete, path = "/backups/records/{record_id}/protection", tag = "Backup records",
+    params(("record_id" = String, Path)),
+    responses((status = 204, description = "The rules decide"))
+)]
+async fn unprotect_record(Admin(tenant): Admin, Id(id): Id<RecordId>) -> Result<StatusCode, AppError> {
+    tenant.protect_record(id, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

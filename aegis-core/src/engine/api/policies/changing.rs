@@ -1,5 +1,7 @@
 //! Changing a policy.
 
+use std::{num::NonZeroU32, time::Duration};
+
 use super::{
     super::Tenant,
     PolicyView,
@@ -55,6 +57,10 @@ pub struct PolicyChange {
     pub enabled: Option<bool>,
     /// Another priority.
     pub priority: Option<i32>,
+    /// Another number of attempts that a job may have; of jobs to come.
+    pub max_attempts: Option<NonZeroU32>,
+    /// Another time that an attempt may run; of jobs to come.
+    pub timeout: Option<Duration>,
     /// Another level, or none.
     pub verify: Option<Option<VerificationLevel>>,
     /// Whether records that lack something count for the RPO.
@@ -259,6 +265,8 @@ pub(super) fn apply(before: &Versioned<Policy>, change: &PolicyChange) -> Policy
     policy.rto = change.rto.unwrap_or(policy.rto);
     policy.enabled = change.enabled.unwrap_or(policy.enabled);
     policy.priority = change.priority.unwrap_or(policy.priority);
+    policy.max_attempts = change.max_attempts.unwrap_or(policy.max_attempts);
+    policy.timeout = change.timeout.unwrap_or(policy.timeout);
     policy.verify = change.verify.unwrap_or(policy.verify);
     policy.count_partial = change.count_partial.unwrap_or(policy.count_partial);
     policy.count_verified = change.count_verified.unwrap_or(policy.count_verified);

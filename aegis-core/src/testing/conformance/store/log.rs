@@ -178,3 +178,20 @@ pub async fn the_newest_event_is_told_before_it_is_sealed<H: StoreHarness>(harne
     commit(&*store, Changeset { at: at(40), ..deleting(Version(2), changed) }).await;
     assert_eq!(newest().await, Some(at(40)), "the last, not the latest: clocks may jump back");
 }
+
+/// The head is the position of the newest sealed event, whosesoever: nothing that is not sealed
+/// moves it, and whoever goes on from it reads what is sealed afterwards.
+pub async fn the_head_is_where_what_comes_next_is_read_from<H: StoreHarness>(harness: &H) {
+    let Some(fresh) = harness.fresh().await else { return };
+    let store = fresh.store();
+    let head = async || must(store.head().await, "ask where the log ends");
+    assert_eq!(head().await, Position::START);
+    insert(&*store, [Entity::from(job(1)), cluster_state("c1").into()]).await;
+    assert_eq!(head().await, Position::START, "nothing is sealed yet");
+    seal(&*store).await;
+    assert_eq!(head().await, Position(2));
+    insert(&*store, [job(2)]).await;
+    seal(&*store).await;
+    let next = must(store.events(&Scope::Everyone, Position(2), 10).await, "read on");
+    assert_eq!(next.last().map(|sealed| sealed.position), Some(head().await));
+}

@@ -60,8 +60,8 @@ pub use leases::{
 };
 pub use log::{
     a_reader_that_resumes_skips_nothing, a_tenant_sees_its_own_events_alone, every_write_has_one_event,
-    the_newest_event_is_told_before_it_is_sealed, the_tail_has_what_is_not_sealed_yet,
-    what_is_not_sealed_is_not_read,
+    the_head_is_where_what_comes_next_is_read_from, the_newest_event_is_told_before_it_is_sealed,
+    the_tail_has_what_is_not_sealed_yet, what_is_not_sealed_is_not_read,
 };
 pub use pages::{
     jobs_are_dispatched_by_priority_then_age, lists_are_newest_first_and_ties_by_id, lists_follow_updates,
@@ -218,6 +218,7 @@ macro_rules! for_each_store_behaviour {
             a_reader_that_resumes_skips_nothing
             a_tenant_sees_its_own_events_alone
             the_tail_has_what_is_not_sealed_yet
+            the_head_is_where_what_comes_next_is_read_from
             the_newest_event_is_told_before_it_is_sealed
             a_reader_steps_on_from_where_it_is
             what_a_reader_derives_is_kept_with_its_step
