@@ -12,7 +12,7 @@ use aegis_core::{
         LintCode,
         exposure::{Exposure, RpoStatus},
     },
-    seams::{BackupDriver, ErrorClass, Feature, JobQuery, ObjectKey, RecordQuery, Scope, WorkKind},
+    seams::{BackupDriver, ErrorClass, Feature, JobQuery, ObjectKey, RecordQuery, Scope, Window, WorkKind},
     testing::{MemoryObjectStorage, Script},
 };
 
@@ -315,7 +315,7 @@ async fn a_slot_that_was_due_before_an_edit_runs_under_the_old_schedule() {
     slower.schedule = Some(every(2 * 3600));
     let state = tenant(&aegis).update_policy(id, slower).await.unwrap().state.unwrap();
     assert!(state.last_job.is_some());
-    let slots = tenant(&aegis).slots(id, 10).await.unwrap();
+    let slots = tenant(&aegis).slots(id, Window::first(10)).await.unwrap().items;
     assert!(matches!(slots[0].outcome, SlotOutcome::Ran { .. }), "{slots:?}");
     world.run(&aegis, 5 * MINUTE).await;
     let jobs = tenant(&aegis).jobs(JobQuery::new(Scope::Everyone)).await.unwrap().items;
@@ -333,7 +333,7 @@ async fn enabling_skips_the_slots_that_came_while_it_was_off() {
     let mut on = PolicyChange::default();
     on.enabled = Some(true);
     tenant(&aegis).update_policy(id, on).await.unwrap();
-    let slots = tenant(&aegis).slots(id, 10).await.unwrap();
+    let slots = tenant(&aegis).slots(id, Window::first(10)).await.unwrap().items;
     let skipped = SlotOutcome::Skipped { reason: SkipReason::Disabled };
     assert!(slots.iter().all(|slot| slot.outcome == skipped), "{slots:?}");
     assert_eq!(slots.iter().map(|slot| slot.count).sum::<u64>(), 3);
@@ -411,4 +411,15 @@ async fn a_policy_that_lets_partial_records_count_is_judged_by_them_from_then_on
     change.count_partial = Some(true);
     assert!(tenant(&aegis).update_policy(policy, change).await.unwrap().policy.count_partial);
     assert!(only(&aegis).await.recovery_point_at.is_some());
+}
+
+#[tokio::test]
+async fn an_objective_that_is_not_set_is_not_kept_and_the_issue_says_so() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    world.run(&aegis, HOUR + 10 * MINUTE).await;
+    let stands = only(&aegis).await;
+    assert!(stands.rpo_compliant() && !stands.rto_compliant());
+    assert!(stands.issue.as_ref().unwrap().contains("No RTO is set"), "{stands:?}");
 }

@@ -15,7 +15,7 @@ use aegis_core::{
 
 use crate::{
     dr_tests::folder,
-    world::{START, World, every, local, name, namespace, new_policy, tenant},
+    world::{START, World, every, local, name, namespace, new_job, new_policy, tenant},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -197,4 +197,26 @@ async fn another_tenants_runs_are_not_counted() {
     assert_eq!(them.compliance(None).await.unwrap().policies, []);
     let health = them.health_summary().await.unwrap();
     assert_eq!((health.overall, health.clusters.len()), (HealthStatus::Unknown, 0));
+}
+
+#[tokio::test]
+async fn the_last_backup_is_the_one_that_ended_last_and_no_cancelled_job() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    world.driver.script_next(WorkKind::Backup, Script::completing().taking(10 * MINUTE));
+    let slow = me.create_job(new_job("slow")).await.unwrap().job.id;
+    aegis.pass().await;
+    world.clock.advance(MINUTE);
+    let quick = me.create_job(new_job("quick")).await.unwrap().job.id;
+    world.run(&aegis, 30 * MINUTE).await;
+    let unwanted = me.create_job(new_job("unwanted")).await.unwrap().job.id;
+    me.cancel_job(unwanted).await.unwrap();
+    let mut ended = Vec::new();
+    for job in [slow, quick] {
+        ended.push(me.job(job).await.unwrap().job.completed_at);
+    }
+    let last = &summary(&aegis).await.clusters[0].backups;
+    assert_eq!(last.last_backup_status, Some(JobStatus::Completed));
+    assert_eq!(last.last_backup_at, ended.into_iter().max().unwrap());
 }

@@ -266,7 +266,10 @@ fn issue(assessed: &Assessed<'_>, now: Timestamp) -> Option<String> {
     let rpo = assessed.rpo.as_ref().and_then(|rpo| rpo_issue(rpo, &runs));
     let rto = assessed.rto.as_ref().and_then(RtoVerdict::issue);
     let standstill = state.filter(|state| policy.enabled && is_ahead(state, now)).map(standstill);
-    let issues: Vec<String> = standstill.into_iter().chain(rpo).chain(rto).collect();
+    let unset = [("RPO", policy.rpo.is_none()), ("RTO", policy.rto.is_none())].into_iter();
+    let unset = unset.filter(|(_, is_unset)| *is_unset);
+    let unset = unset.map(|(what, _)| format!("No {what} is set, so that none can be shown to be kept."));
+    let issues: Vec<String> = standstill.into_iter().chain(rpo).chain(rto).chain(unset).collect();
     (!issues.is_empty()).then(|| issues.join(" "))
 }
 

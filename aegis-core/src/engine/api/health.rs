@@ -32,6 +32,8 @@ use crate::{
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many runs of a policy the score looks at.
 const RUNS: usize = 64;
+/// Among how many of a cluster's newest jobs the one is looked for that ended last.
+const RECENT: usize = 16;
 
 /// How healthy everything of a tenant is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,13 +193,14 @@ impl Tenant {
         policies: &[&Assessed<'_>],
         day: &Tally,
     ) -> Result<BackupStatus, EngineError> {
-        let ended =
-            [JobStatus::Completed, JobStatus::PartiallyFailed, JobStatus::Failed, JobStatus::Cancelled];
-        let mut query = JobQuery::new(self.scope()).with_window(Window::first(1));
+        // One that was cancelled is no backup; among the newest, the last is the one that ended last.
+        let ended = [JobStatus::Completed, JobStatus::PartiallyFailed, JobStatus::Failed];
+        let mut query = JobQuery::new(self.scope()).with_window(Window::first(RECENT));
         query.cluster = Some(cluster.clone());
         query.statuses = ended.to_vec();
         query.hidden = true;
-        let last = self.core.store.jobs(&query).await?.items.into_iter().next();
+        let recent = self.core.store.jobs(&query).await?.items;
+        let last = recent.iter().max_by_key(|job| job.completed_at);
         let mut there = RecordQuery::new(self.scope());
         there.cluster = Some(cluster.clone());
         there.states = vec![RecordState::Available, RecordState::Expired, RecordState::Deleting];
