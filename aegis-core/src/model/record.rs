@@ -170,7 +170,7 @@ pub struct RecordCopy {
     pub available_at: Timestamp,
     /// Since when it can't be used here any more.
     pub gone_at: Option<Timestamp>,
-    /// What it takes here.
+    /// What it takes here: by its driver's word, else what the backup holds.
     pub stored: Option<Bytes>,
     /// Until when the storage itself refuses deletion.
     pub locked_until: Option<Timestamp>,
@@ -346,6 +346,14 @@ impl BackupRecord {
             return Some("it is protected".to_owned());
         }
         (!self.uses.is_empty()).then(|| "it is in use".to_owned())
+    }
+
+    /// What it takes in all its copies that are there; `None` if that is known of none.
+    #[must_use]
+    pub fn stored(&self) -> Option<Bytes> {
+        let there = self.copies.iter().filter(|copy| copy.gone_at.is_none());
+        let known = there.filter_map(|copy| copy.stored);
+        known.reduce(|sum, size| Bytes(sum.0.saturating_add(size.0)))
     }
 
     /// The record as drivers need to know it, by its first copy that is there.

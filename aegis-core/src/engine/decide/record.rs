@@ -65,7 +65,7 @@ impl Decider<'_> {
                 location: job.location.clone(),
                 available_at,
                 gone_at: None,
-                stored: result.sizes.stored,
+                stored: result.sizes.stored.or(result.sizes.logical),
                 locked_until: result.locked_until,
                 last_verified_at: None,
             }],

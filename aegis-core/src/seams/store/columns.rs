@@ -305,10 +305,8 @@ const fn leaves_at(lifecycle: &RecordLifecycle) -> Option<Timestamp> {
 }
 
 fn stored(record: &BackupRecord) -> i64 {
-    let there = record.copies.iter().filter(|copy| copy.gone_at.is_none());
-    let Bytes(sum) =
-        there.filter_map(|copy| copy.stored).fold(Bytes(0), |sum, size| Bytes(sum.0.saturating_add(size.0)));
-    i64::try_from(sum).unwrap_or(i64::MAX)
+    let Bytes(stored) = record.stored().unwrap_or(Bytes(0));
+    i64::try_from(stored).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

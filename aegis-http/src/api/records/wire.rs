@@ -150,7 +150,7 @@ impl RecordBody {
             namespaces: wire::texts(record.selection.include()),
             storage_backend: copy.map_or_else(String::new, |copy| copy.location.backend().to_string()),
             storage_location: copy.map_or_else(String::new, |copy| folder(copy, record)),
-            size_bytes: sizes.figure(),
+            size_bytes: record.stored().map(|stored| stored.0),
             resource_count: record.counts.total(),
             created_at: record.created_at.into(),
             expires_at: view.expires_at.map(Time),
