@@ -62,7 +62,7 @@ impl Tenant {
     pub async fn coverage(&self, cluster: &ClusterName) -> Result<ClusterCoverage, EngineError> {
         let served = self.core.cluster_of(&self.tenant, cluster)?;
         let at = self.core.clock.now();
-        let coverage = match served.driver.namespaces().await {
+        let coverage = match self.core.answer_of(served.driver.namespaces()).await {
             Ok(namespaces) => Coverage::Known(self.judge_coverage(cluster, namespaces).await?),
             Err(error) => {
                 tracing::warn!(%cluster, error = %report(&error), "the namespaces of a cluster are not known");

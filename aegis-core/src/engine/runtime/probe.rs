@@ -7,11 +7,13 @@ use futures::future::{self, Either};
 use super::{Core, Served};
 use crate::{
     model::{ClusterName, StorageUri},
-    seams::{ListOptions, ObjectStorage, report},
+    seams::{Clock, DriverError, ListOptions, ObjectStorage, report},
 };
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a driver may take to answer what a person asked.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Whether something that the engine depends on answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,12 +101,27 @@ impl Core {
         Connection::of(self.patiently(storage.list(&options)).await)
     }
 
+    /// What a driver answers to a person's question: one that says nothing holds no request for ever.
+    pub(crate) async fn answer_of<T>(
+        &self,
+        answer: impl Future<Output = Result<T, DriverError>>,
+    ) -> Result<T, DriverError> {
+        answer_in(&*self.clock, ANSWERED_WITHIN, answer).await.unwrap_or_else(|| {
+            let message = format!("the driver did not answer within {} s", ANSWERED_WITHIN.as_secs());
+            Err(DriverError::unavailable(message).with_suggestion("see whether it is well, then ask again"))
+        })
+    }
+
     /// The answer, if it comes in time.
     pub(crate) async fn patiently<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
-        let answer = std::pin::pin!(answer);
-        match future::select(answer, self.clock.sleep(PATIENCE)).await {
-            Either::Left((answer, _)) => Some(answer),
-            Either::Right(_) => None,
-        }
+        answer_in(&*self.clock, PATIENCE, answer).await
+    }
+}
+
+async fn answer_in<T>(clock: &dyn Clock, time: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    let answer = std::pin::pin!(answer);
+    match future::select(answer, clock.sleep(time)).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(_) => None,
     }
 }
