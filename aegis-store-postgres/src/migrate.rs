@@ -4,7 +4,7 @@ use aegis_core::seams::StoreError;
 use futures::future::BoxFuture;
 use sqlx::{
     PgConnection, SqlStr,
-    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
+    migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator},
 };
 
 use crate::error;
@@ -37,12 +37,28 @@ pub(crate) async fn run(connection: &mut PgConnection, schema: &str) -> Result<(
     to_version(connection, schema, newest()).await
 }
 
-/// Makes the schema that of `version`.
+/// How long another process that changes the schema is waited for.
+const PATIENCE: &str = "5min";
+
+/// Makes the schema that of `version`. What that takes is not bounded by the timeout of statements;
+/// the wait for others is, by another.
 pub(crate) async fn to_version(
     connection: &mut PgConnection,
     schema: &str,
     version: i64,
 ) -> Result<(), StoreError> {
+    set(connection, &format!("set statement_timeout = 0; set lock_timeout = '{PATIENCE}'")).await?;
+    let made = make(connection, schema, version).await;
+    let reset = set(connection, "reset statement_timeout; reset lock_timeout").await;
+    made.and(reset)
+}
+
+async fn set(connection: &mut PgConnection, text: &str) -> Result<(), StoreError> {
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned())).execute(connection).await;
+    done.map(drop).map_err(|error| error::read(ACTION, error))
+}
+
+async fn make(connection: &mut PgConnection, schema: &str, version: i64) -> Result<(), StoreError> {
     let encoding: String = sqlx::query_scalar("show server_encoding")
         .fetch_one(&mut *connection)
         .await
@@ -53,18 +69,51 @@ pub(crate) async fn to_version(
             format!("the database's encoding is {encoding}; Aegis needs UTF8"),
         ));
     }
-    if is_read_only(connection).await? {
-        return check(connection, version).await;
+    let migrator = migrator(version);
+    let found = applied(connection).await?;
+    let needed = migrator.iter().map(|migration| (migration.version, &migration.checksum));
+    if found.iter().map(|migration| (migration.version, &migration.checksum)).eq(needed) {
+        // Nothing is written, which whoever only uses the tables may have no right to.
+        return Ok(());
     }
+    if is_read_only(connection).await? {
+        return check(&found, version);
+    }
+    if !exists(connection, schema).await? {
+        create(connection, schema).await?;
+    }
+    apply(&migrator, connection).await.map_err(refused)
+}
+
+/// What was applied to the schema, oldest first; nothing if it is not there.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>, StoreError> {
+    let is_there: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| error::read(ACTION, error))?;
+    if !is_there {
+        return Ok(Vec::new());
+    }
+    connection.list_applied_migrations("_sqlx_migrations").await.map_err(refused)
+}
+
+async fn exists(connection: &mut PgConnection, schema: &str) -> Result<bool, StoreError> {
+    sqlx::query_scalar("select exists (select from pg_namespace where nspname = $1)")
+        .bind(schema)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| error::read(ACTION, error))
+}
+
+async fn create(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
     let create = format!("create schema if not exists {}", quoted(schema));
-    let created = sqlx::query(sqlx::AssertSqlSafe(create)).execute(&mut *connection).await;
+    let created = sqlx::query(sqlx::AssertSqlSafe(create)).execute(connection).await;
     // Of two that create it at once, one finds the other's.
     let met = |error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.is_unique_violation());
     match created {
-        Err(error) if !met(&error) => return Err(error::read(ACTION, error)),
-        Ok(_) | Err(_) => {}
+        Err(error) if !met(&error) => Err(error::read(ACTION, error)),
+        Ok(_) | Err(_) => Ok(()),
     }
-    apply(&migrator(version), connection).await.map_err(refused)
 }
 
 /// Not `run`, whose future can't go from thread to thread as far as the compiler sees.
@@ -83,9 +132,8 @@ async fn is_read_only(connection: &mut PgConnection) -> Result<bool, StoreError>
         .map_err(|error| error::read(ACTION, error))
 }
 
-/// Checks, without a write, that the schema is the one that is needed.
-async fn check(connection: &mut PgConnection, version: i64) -> Result<(), StoreError> {
-    let found = connection.list_applied_migrations("_sqlx_migrations").await.map_err(refused)?;
+/// Checks that a schema that can't be changed is the one that is needed.
+fn check(found: &[AppliedMigration], version: i64) -> Result<(), StoreError> {
     match found.iter().map(|migration| migration.version).max() {
         Some(found) if found == version => Ok(()),
         Some(found) if found > version => Err(newer(found)),

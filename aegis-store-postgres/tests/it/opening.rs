@@ -11,7 +11,7 @@ use aegis_store_postgres::{PostgresOptions, PostgresStore};
 
 use crate::{
     common::inserting,
-    database::{Database, connect, execute},
+    database::{Database, SCHEMA, connect, execute},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,4 +75,41 @@ async fn no_error_and_no_debug_text_has_the_password() {
     assert!(!format!("{away:?} {}", report(&away)).contains("s3cret"), "{away:?}");
     let invalid = PostgresOptions::new("mysql://aegis:s3cret-word@db/aegis").unwrap_err();
     assert!(!format!("{invalid:?} {invalid}").contains("s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a real server takes real time")]
+async fn what_opening_waits_for_may_take_longer_than_a_statement() {
+    let Some(database) = Database::fresh("opening PostgreSQL").await else { return };
+    let timeout = Duration::from_millis(100);
+    let mut other = database.connect().await;
+    execute(&mut other, "begin").await;
+    execute(&mut other, "lock table _sqlx_migrations").await;
+    let done = async {
+        tokio::time::sleep(5 * timeout).await;
+        execute(&mut other, "commit").await;
+    };
+    let (store, ()) = tokio::join!(PostgresStore::open(database.options().statement_timeout(timeout)), done);
+    // From then on the timeout holds.
+    let store = store.unwrap();
+    execute(&mut other, "begin").await;
+    execute(&mut other, "lock table job").await;
+    let refused = store.commit(inserting(1, fixtures::job(1))).await.unwrap_err();
+    assert!(report(&refused).to_string().contains("statement timeout"), "{}", report(&refused));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_use_the_tables_and_nothing_else_opens_them() {
+    let Some(database) = Database::fresh("opening PostgreSQL").await else { return };
+    let user = format!("user_{}", database.url.rsplit('/').next().unwrap());
+    let mut admin = database.connect().await;
+    execute(&mut admin, &format!("drop role if exists {user}")).await;
+    execute(&mut admin, &format!("create role {user} login")).await;
+    let schema = format!("schema \"{}\"", SCHEMA.replace('"', "\"\""));
+    execute(&mut admin, &format!("grant usage on {schema} to {user}")).await;
+    let rights = "select, insert, update, delete";
+    execute(&mut admin, &format!("grant {rights} on all tables in {schema} to {user}")).await;
+    let url = database.url.replacen("postgres@", &format!("{user}@"), 1);
+    let store = PostgresStore::open(PostgresOptions::new(&url).unwrap().schema(SCHEMA)).await.unwrap();
+    store.commit(inserting(1, fixtures::job(1))).await.unwrap();
 }
