@@ -31,12 +31,15 @@ impl PostgresStore {
         let statement = compose(changeset)?;
         let mut lost = None;
         for _ in 0..ATTEMPTS {
-            let mut connection = match self.acquire(ACTION).await {
+            let acquired = match &lost {
+                None => self.acquire(ACTION).await,
+                Some(_) => self.acquire_living(ACTION).await,
+            };
+            let connection = match acquired {
                 Ok(connection) => connection,
                 Err(error) => return Err(lost.unwrap_or(error)),
             };
-            let Err(error) = statement.execute(&mut connection).await else { return Ok(Committed::Applied) };
-            drop(connection);
+            let Err(error) = connection.execute(&statement).await else { return Ok(Committed::Applied) };
             match error::fate(&error) {
                 Fate::Refused => match self.diagnose(changeset).await {
                     Ok(Some(committed)) => return Ok(committed),

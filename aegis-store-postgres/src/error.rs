@@ -31,6 +31,8 @@ pub(crate) enum Fate {
 
 /// What a failed changeset of this crate raises.
 const REFUSED: &str = "AE001";
+/// What a database that is read-only raises.
+const READ_ONLY: &str = "25006";
 
 /// What became of the statement, and a hint of what to do.
 fn judge(error: &sqlx::Error) -> (Fate, Option<&'static str>) {
@@ -52,7 +54,7 @@ fn judge_state(code: &str) -> (Fate, Option<&'static str>) {
     use Fate::{Fault, Lost, Refused, Unavailable};
     match code {
         REFUSED | "23505" | "40001" | "40P01" => (Refused, None),
-        "25006" => (Unavailable, Some("the database is read-only")),
+        READ_ONLY => (Unavailable, Some("the database is read-only")),
         "28000" | "28P01" => (Unavailable, Some("the database refused the login: check user and password")),
         "3D000" => (Unavailable, Some("there is no such database: create it")),
         "53100" => (Unavailable, Some("the database's disk is full")),
@@ -69,6 +71,11 @@ fn judge_state(code: &str) -> (Fate, Option<&'static str>) {
         "42501" => (Fault, Some("the database's user lacks a privilege")),
         _ => (Fault, None),
     }
+}
+
+/// Whether the database said that it can't be written to.
+pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == READ_ONLY)
 }
 
 /// What became of a statement that failed with `error`.

@@ -19,7 +19,7 @@ use sqlx::{
     postgres::{PgListener, PgNotification},
 };
 
-use crate::{options::PostgresOptions, statement::Statement, store::PostgresStore};
+use crate::{connection::Lent, options::PostgresOptions, statement::Statement, store::PostgresStore};
 
 /// How long hints gather after some were sent: a handle sends no more often than that.
 const GATHER: Duration = Duration::from_millis(10);
@@ -83,11 +83,7 @@ impl PostgresStore {
     pub(crate) fn hint(&self, hints: impl IntoIterator<Item = StoreHint>) {
         let hints: BTreeSet<_> = hints.into_iter().collect();
         if self.hints.put(&hints) {
-            tokio::spawn(send(
-                Arc::clone(&self.hints),
-                self.pool.clone(),
-                self.options.schema_name().to_owned(),
-            ));
+            tokio::spawn(send(Arc::clone(&self.hints), self.pool.clone(), self.options.clone()));
         }
         self.hints.board.post(hints);
     }
@@ -106,10 +102,13 @@ impl PostgresStore {
 
 /// Sends what waits, again and again, until nothing does. What can't be sent is lost.
 #[expect(clippy::disallowed_methods, reason = "a real database takes real time")]
-async fn send(hints: Arc<Hints>, pool: PgPool, channel: String) {
+async fn send(hints: Arc<Hints>, pool: PgPool, options: PostgresOptions) {
     while let Some(waiting) = hints.take() {
         let said = waiting.iter().map(|hint| format!("{} {hint}", hints.own)).collect();
-        let sent = async { notify(&channel, said).execute(&mut *pool.acquire().await?).await };
+        let sent = async {
+            let connection = Lent::new(pool.acquire().await?, options.longest_statement());
+            connection.execute(&notify(options.schema_name(), said)).await
+        };
         if let Err(error) = sent.await {
             tracing::debug!(%error, "hints were not sent: who waits for them looks by itself");
         }

@@ -20,20 +20,24 @@ const ATTEMPTS: u32 = 10;
 /// Renews it for who holds it, or grants it anew if nobody does, or says who does.
 ///
 /// A renewal is a statement part of its own: it leaves the generation alone, so that it waits for no
-/// commit that rests on the lease. Whoever takes a lease over waits for those.
+/// commit that rests on the lease. Whoever takes a lease over waits for those. Who finds it held
+/// writes nothing, and is in nobody's way; one that was given back has ended long ago, which is no
+/// time that could be counted.
 const CLAIM_TEXT: &str = "with renewed as ( \
         update lease set expires_at = store_now() + $3::bigint * interval '1 microsecond' \
         where name = $1 and holder = $2 and expires_at > store_now() returning generation), \
     granted as ( \
         insert into lease as l (name, generation, holder, expires_at) \
         select $1, 1, $2, store_now() + $3::bigint * interval '1 microsecond' \
-        where not exists (select from renewed) \
+        where not exists (select from renewed) and not exists ( \
+            select from lease where name = $1 and holder <> $2 and expires_at > store_now()) \
         on conflict (name) do update \
         set generation = l.generation + 1, holder = excluded.holder, expires_at = excluded.expires_at \
         where l.expires_at <= store_now() returning generation) \
     select generation, null::text as holder, null::bigint as remaining from renewed \
     union all select generation, null, null from granted \
-    union all select null, holder, (extract(epoch from expires_at - store_now()) * 1000000)::bigint \
+    union all select null, holder, case when isfinite(expires_at) \
+            then (extract(epoch from expires_at - store_now()) * 1000000)::bigint else 0 end \
         from lease where name = $1 and not exists (select from renewed) and not exists (select from granted)";
 
 pub(crate) fn claim(name: &LeaseName, holder: &HolderId, ttl: Duration) -> Statement {
@@ -58,8 +62,8 @@ impl PostgresStore {
     ) -> Result<Claim, StoreError> {
         let statement = claim(name, holder, ttl);
         for _ in 0..ATTEMPTS {
-            let mut connection = self.acquire(CLAIM).await?;
-            let rows = statement.fetch(&mut connection).await.map_err(|error| error::write(CLAIM, error))?;
+            let rows = self.acquire_reserved(CLAIM).await?.fetch(&statement).await;
+            let rows = rows.map_err(|error| error::write(CLAIM, error))?;
             if let Some(answer) =
                 rows.first().map(|row| answer(row, name, holder, ttl)).transpose()?.flatten()
             {
@@ -70,7 +74,8 @@ impl PostgresStore {
     }
 
     pub(crate) async fn release_lease(&self, fence: &Fence) -> Result<(), StoreError> {
-        self.run(RELEASE, &release(fence)).await
+        let released = self.acquire_reserved(RELEASE).await?.execute(&release(fence)).await;
+        released.map(drop).map_err(|error| error::write(RELEASE, error))
     }
 }
 

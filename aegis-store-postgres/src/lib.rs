@@ -19,6 +19,7 @@
 extern crate self as aegis_store_postgres;
 
 mod commit;
+mod connection;
 mod diagnose;
 mod error;
 mod hint;

@@ -36,7 +36,7 @@ const ATTEMPTS: u32 = 20;
 /// event stands for none.
 pub(crate) fn batch(fence: &Fence, limit: usize) -> Statement {
     Statement::new(
-        "select h.held, h.head, b.seq, b.document::text as document, c.head as chain \
+        "select h.held, h.head, b.seq, b.tenant, b.document::text as document, c.head as chain \
          from (select exists (select from lease where name = $1 and generation = $2 and expires_at > store_now()) \
                 as held, coalesce((select max(position) from event), 0) as head) as h \
          left join (select seq, tenant, document from event_tail order by seq limit $3) as b on h.held \
@@ -49,9 +49,14 @@ pub(crate) fn batch(fence: &Fence, limit: usize) -> Statement {
 }
 
 /// Moves a batch from the tail to the log, if the lease is still held and nobody else moved any of it.
-pub(crate) fn append(fence: &Fence, batch: &[i64], linked: &[SealedEvent], end: &LogEnd) -> Statement {
-    let positions: Vec<_> = linked.iter().map(|sealed| signed(sealed.position.0)).collect();
-    let hashes: Vec<_> = linked.iter().map(|sealed| sealed.hash.as_bytes().to_vec()).collect();
+pub(crate) fn append(
+    fence: &Fence,
+    batch: &[i64],
+    linked: &[(Position, ChainHash)],
+    end: &LogEnd,
+) -> Statement {
+    let positions: Vec<_> = linked.iter().map(|(position, _)| signed(position.0)).collect();
+    let hashes: Vec<_> = linked.iter().map(|(_, hash)| hash.as_bytes().to_vec()).collect();
     let chains: Vec<_> = end.chains.keys().map(|tenant| chain_name(tenant.as_ref()).to_owned()).collect();
     let heads: Vec<_> = end.chains.values().map(|head| head.as_bytes().to_vec()).collect();
     // An event comes with a change of one entity, which counts once less and once more at the most: so the
@@ -92,7 +97,7 @@ fn chain_name(tenant: Option<&TenantId>) -> &str {
 
 pub(crate) fn events(scope: &Scope, after: Position, limit: usize) -> Statement {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let columns = "select position, hash, document::text as document from event";
+    let columns = "select position, tenant, hash, document::text as document from event";
     match scope {
         Scope::Everyone => {
             Statement::new(format!("{columns} where position > $1 order by position limit $2"))
@@ -187,11 +192,11 @@ pub(crate) fn derived(query: &DerivedQuery) -> Statement {
     statement
 }
 
-/// A batch as it was read: the numbers of its events in the tail, the events, and what they are
-/// linked to.
+/// A batch as it was read: the numbers of its events in the tail, whose they are, as they were written
+/// down, and what they are linked to. What they say is not looked at: other versions write events, too.
 struct Batch {
     numbers: Vec<i64>,
-    events: Vec<Arc<Event>>,
+    events: Vec<(Option<TenantId>, String)>,
     end: LogEnd,
 }
 
@@ -205,15 +210,21 @@ impl Batch {
             }
             batch.end.head = Position(unsigned(SEAL, row.try_get("head").map_err(read)?)?);
             let Some(number) = row.try_get("seq").map_err(read)? else { continue };
-            let event = event(SEAL, row)?;
+            let tenant: Option<&str> = row.try_get("tenant").map_err(read)?;
+            let tenant = tenant.map(TenantId::new).transpose().map_err(|e| error::fault(SEAL, e))?;
             if let Some(head) = row.try_get::<Option<&[u8]>, _>("chain").map_err(read)? {
-                batch.end.chains.insert(event.tenant.clone(), hash(SEAL, head)?);
+                batch.end.chains.insert(tenant.clone(), hash(SEAL, head)?);
             }
             batch.numbers.push(number);
-            batch.events.push(event);
+            batch.events.push((tenant, row.try_get("document").map_err(read)?));
         }
         Ok(batch)
     }
+}
+
+/// What is wrong with an event whose row says that it is another tenant's than its document does.
+fn moved(position: Position) -> String {
+    format!("somebody has moved the event at position {position} to another tenant")
 }
 
 fn event(action: &'static str, row: &PgRow) -> Result<Arc<Event>, StoreError> {
@@ -228,15 +239,16 @@ fn hash(action: &'static str, bytes: &[u8]) -> Result<ChainHash, StoreError> {
 impl PostgresStore {
     pub(crate) async fn seal_batch(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError> {
         for _ in 0..ATTEMPTS {
-            let Batch { numbers, events, mut end } =
-                Batch::from_rows(fence, &self.rows(SEAL, &batch(fence, limit)).await?)?;
+            let rows = self.acquire_reserved(SEAL).await?.fetch(&batch(fence, limit)).await;
+            let rows = rows.map_err(|error| error::read(SEAL, error))?;
+            let Batch { numbers, events, mut end } = Batch::from_rows(fence, &rows)?;
             if events.is_empty() {
                 return Ok(Sealed { count: 0, head: end.head });
             }
-            let linked = end.link(events)?;
+            let link = |(tenant, document): (_, String)| end.link_document(tenant, document.as_bytes());
+            let linked: Vec<_> = events.into_iter().map(link).collect();
             let statement = append(fence, &numbers, &linked, &end);
-            let mut connection = self.acquire(SEAL).await?;
-            match statement.execute(&mut connection).await {
+            match self.acquire_reserved(SEAL).await?.execute(&statement).await {
                 Ok(_) => return Ok(Sealed { count: linked.len(), head: end.head }),
                 Err(error) if error::fate(&error) == Fate::Refused => {}
                 Err(error) => return Err(error::write(SEAL, error)),
@@ -255,7 +267,12 @@ impl PostgresStore {
             let read = |error| error::read(READ, error);
             let position = Position(unsigned(READ, row.try_get("position").map_err(read)?)?);
             let hash = hash(READ, row.try_get("hash").map_err(read)?)?;
-            Ok(SealedEvent { position, hash, event: event(READ, row)? })
+            let event = event(READ, row)?;
+            let tenant: Option<&str> = row.try_get("tenant").map_err(read)?;
+            if tenant != event.tenant.as_ref().map(TenantId::as_str) {
+                return Err(error::unusable(READ, moved(position)));
+            }
+            Ok(SealedEvent { position, hash, event })
         };
         self.rows(READ, &events(scope, after, limit)).await?.iter().map(sealed).collect()
     }
@@ -291,9 +308,7 @@ impl PostgresStore {
         moves.check()?;
         let statement = step(&moves);
         for _ in 0..ATTEMPTS {
-            let mut connection = self.acquire(STEP).await?;
-            let Err(error) = statement.execute(&mut connection).await else { return Ok(()) };
-            drop(connection);
+            let Err(error) = self.acquire(STEP).await?.execute(&statement).await else { return Ok(()) };
             if error::fate(&error) != Fate::Refused {
                 return Err(error::write(STEP, error));
             }

@@ -38,6 +38,9 @@ pub struct PostgresOptions {
 /// entities that they write, lists one for each set of filters.
 const PREPARED: usize = 1_000;
 
+/// How many connections are kept for leases and sealing.
+const RESERVED: u32 = 2;
+
 /// A connection that nobody used for longer is asked whether it still lives before it is used.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -65,7 +68,8 @@ impl PostgresOptions {
         })
     }
 
-    /// At most so many connections; 10 unless said. At least 1. Each stream of hints has one beside them.
+    /// At most so many connections; 10 unless said. At least 1. Two more are kept for leases and the
+    /// sealing of events, so that slow reads hold up neither, and each stream of hints has one beside them.
     #[must_use]
     pub fn connections(self, connections: u32) -> Self {
         Self { connections: if connections == 0 { 1 } else { connections }, ..self }
@@ -77,10 +81,11 @@ impl PostgresOptions {
         Self { acquire_timeout, ..self }
     }
 
-    /// How long a statement may take before the database cancels it; 30 s unless said.
+    /// How long a statement may take before the database cancels it; 30 s unless said. At least 1 ms.
+    /// Changes of the schema may take longer.
     #[must_use]
     pub fn statement_timeout(self, statement_timeout: Duration) -> Self {
-        Self { statement_timeout, ..self }
+        Self { statement_timeout: statement_timeout.max(Duration::from_millis(1)), ..self }
     }
 
     /// The schema that has the store's tables, made if it is missing; `aegis` unless said.
@@ -116,8 +121,25 @@ impl PostgresOptions {
             .connect_lazy_with(self.connect.clone())
     }
 
-    /// A pool that connects when it is first used.
+    pub(crate) const fn most_connections(&self) -> u32 {
+        self.connections
+    }
+
+    pub(crate) const fn longest_statement(&self) -> Duration {
+        self.statement_timeout
+    }
+
+    /// A pool for leases and sealing, which connects when it is first used.
+    pub(crate) fn reserved_pool(&self) -> PgPool {
+        self.pool_of(RESERVED)
+    }
+
+    /// A pool for all else, which connects when it is first used.
     pub(crate) fn pool(&self) -> PgPool {
+        self.pool_of(self.connections)
+    }
+
+    fn pool_of(&self, connections: u32) -> PgPool {
         // `jit` and new plans for each value cost more than they bring to statements this small.
         let connect = self.connect.clone().statement_cache_capacity(PREPARED).options([
             ("search_path", quoted(&self.schema)),
@@ -126,7 +148,7 @@ impl PostgresOptions {
             ("jit", "off".to_owned()),
         ]);
         PgPoolOptions::new()
-            .max_connections(self.connections)
+            .max_connections(connections)
             .acquire_timeout(self.acquire_timeout)
             .test_before_acquire(false)
             .before_acquire(|connection, about| {

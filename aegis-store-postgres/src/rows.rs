@@ -38,11 +38,11 @@ impl PostgresStore {
         action: &'static str,
         statement: &Statement,
     ) -> Result<Vec<PgRow>, StoreError> {
-        let first = statement.fetch(&mut *self.acquire(action).await?).await;
+        let first = self.acquire(action).await?.fetch(statement).await;
         let answer = match first {
             // Asking again on another connection does no harm.
             Err(error) if error::fate(&error) == Fate::Lost => {
-                statement.fetch(&mut *self.acquire(action).await?).await
+                self.acquire_living(action).await?.fetch(statement).await
             }
             answer => answer,
         };

@@ -18,24 +18,22 @@ use aegis_core::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
-use sqlx::{PgPool, Postgres, Row, pool::PoolConnection};
+use sqlx::{PgPool, Row};
 
 use crate::{
-    error,
-    hint::Hints,
-    migrate,
-    options::PostgresOptions,
-    query,
-    statement::{Statement, unsigned},
+    connection::Lent, error, hint::Hints, migrate, options::PostgresOptions, query, statement::unsigned,
 };
 
 /// A store in a PostgreSQL database, shared by any number of processes.
 ///
 /// A database that can't be reached is `Unavailable` after the options' time to wait; once it is
-/// back, the store goes on. A commit whose connection is lost is sent again on another one, which
+/// back, the store goes on. A connection on which nothing is heard for a little longer than the
+/// statement timeout is lost. A commit whose connection is lost is sent again on another one, which
 /// settles what became of it, and is `Indeterminate` only if that fails, too.
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
+    /// For leases and sealing, which slow reads must not hold up.
+    reserved: PgPool,
     pub(crate) options: PostgresOptions,
     pub(crate) hints: Arc<Hints>,
 }
@@ -49,31 +47,48 @@ impl PostgresStore {
     /// of Aegis made its tables.
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         const ACTION: &str = "open the database";
-        let pool = options.pool();
-        let mut connection = pool.acquire().await.map_err(|error| error::read(ACTION, error))?;
-        migrate::run(&mut connection, options.schema_name()).await?;
+        let (pool, reserved) = (options.pool(), options.reserved_pool());
+        let connection = pool.acquire().await.map_err(|error| error::read(ACTION, error))?;
+        let mut connection = Lent::new(connection, options.longest_statement());
+        migrate::run(connection.unbounded(), options.schema_name()).await?;
         let own: String = sqlx::query_scalar("select gen_random_uuid()::text")
-            .fetch_one(&mut *connection)
+            .fetch_one(connection.unbounded())
             .await
             .map_err(|error| error::read(ACTION, error))?;
         drop(connection);
-        Ok(Self { pool, options, hints: Arc::new(Hints::new(own)) })
+        Ok(Self { pool, reserved, options, hints: Arc::new(Hints::new(own)) })
     }
 
     /// Closes every connection; calls from then on are `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.reserved.close().await;
     }
 
-    pub(crate) async fn acquire(&self, action: &'static str) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.pool.acquire().await.map_err(|error| error::read(action, error))
+    pub(crate) async fn acquire(&self, action: &'static str) -> Result<Lent, StoreError> {
+        self.acquire_of(&self.pool, action).await
     }
 
-    /// Carries out a statement that changes something.
-    pub(crate) async fn run(&self, action: &'static str, statement: &Statement) -> Result<(), StoreError> {
-        let mut connection = self.acquire(action).await?;
-        statement.execute(&mut connection).await.map_err(|error| error::write(action, error))?;
-        Ok(())
+    /// A connection that no read and no commit is given.
+    pub(crate) async fn acquire_reserved(&self, action: &'static str) -> Result<Lent, StoreError> {
+        self.acquire_of(&self.reserved, action).await
+    }
+
+    async fn acquire_of(&self, pool: &PgPool, action: &'static str) -> Result<Lent, StoreError> {
+        let connection = pool.acquire().await.map_err(|error| error::read(action, error))?;
+        Ok(Lent::new(connection, self.options.longest_statement()))
+    }
+
+    /// A connection that lives, for what is tried again: when one was lost, others of the pool may have
+    /// gone with it.
+    pub(crate) async fn acquire_living(&self, action: &'static str) -> Result<Lent, StoreError> {
+        for _ in 0..=self.options.most_connections() {
+            let mut connection = self.acquire(action).await?;
+            if connection.lives().await {
+                return Ok(connection);
+            }
+        }
+        Err(error::read(action, sqlx::Error::PoolTimedOut))
     }
 }
 

@@ -6,6 +6,7 @@ use aegis_core::{
     model::{OperationId, Progress, Timestamp},
     seams::{ProgressReport, StoreError},
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Row, postgres::PgRow};
 
 use crate::{
@@ -49,8 +50,14 @@ pub(crate) fn noted(operations: &[OperationId]) -> Statement {
         .with(operations)
 }
 
+/// The database's time. Ages are counted from one reading of it: what is asked anew for each row finds
+/// no index.
+pub(crate) fn store_now() -> Statement {
+    Statement::new("select store_now() as now")
+}
+
 /// What is forgotten, a batch at a time: each statement is repeated until it finds less than one.
-pub(crate) fn prunings(now: Timestamp) -> [Statement; 4] {
+pub(crate) fn prunings(now: Timestamp, store_now: DateTime<Utc>) -> [Statement; 4] {
     let oldest = |table, key, condition| {
         Statement::new(format!(
             "delete from {table} where {key} in (select {key} from {table} where {condition} \
@@ -59,8 +66,8 @@ pub(crate) fn prunings(now: Timestamp) -> [Statement; 4] {
     };
     [
         oldest("reservation", "key", "due_at <= $1").with(instant(now)),
-        oldest("changeset", "id", "applied_at < store_now() - interval '24 hours'"),
-        oldest("progress", "operation", "noted_at < store_now() - interval '7 days'"),
+        oldest("changeset", "id", "applied_at < $1").with(store_now - TimeDelta::days(1)),
+        oldest("progress", "operation", "noted_at < $1").with(store_now - TimeDelta::days(7)),
         oldest("tally", "ctid", "count = 0 and stored = 0"),
     ]
 }
@@ -70,13 +77,9 @@ impl PostgresStore {
         if reports.is_empty() {
             return Ok(());
         }
-        match self.run(NOTE, &note(reports)?).await {
-            // Nothing rests on progress: what may have been noted is as good as what was not.
-            Err(StoreError::Indeterminate { action, source }) => {
-                Err(StoreError::Unavailable { action, source })
-            }
-            answer => answer,
-        }
+        let noted = self.acquire(NOTE).await?.execute(&note(reports)?).await;
+        // Nothing rests on progress: what may have been noted is as good as what was not.
+        noted.map(drop).map_err(|error| error::read(NOTE, error))
     }
 
     pub(crate) async fn read_progress(
@@ -95,10 +98,13 @@ impl PostgresStore {
     }
 
     pub(crate) async fn prune_all(&self, now: Timestamp) -> Result<(), StoreError> {
-        for statement in prunings(now) {
+        let rows = self.rows(PRUNE, &store_now()).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let store_now = row.try_get("now").map_err(|error| error::read(PRUNE, error))?;
+        for statement in prunings(now, store_now) {
             loop {
-                let mut connection = self.acquire(PRUNE).await?;
-                let done = statement.execute(&mut connection).await.map_err(|e| error::write(PRUNE, e))?;
+                let done = self.acquire(PRUNE).await?.execute(&statement).await;
+                let done = done.map_err(|error| error::write(PRUNE, error))?;
                 if done.rows_affected() < BATCH {
                     break;
                 }

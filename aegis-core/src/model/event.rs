@@ -225,11 +225,18 @@ impl ChainHash {
     /// [`serde_json::Error`] if the event can't be written down, which no event that a changeset
     /// made is.
     pub fn link(self, event: &Event, position: Position) -> Result<Self, serde_json::Error> {
+        Ok(self.link_document(&serde_json::to_vec(event)?, position))
+    }
+
+    /// The link of an event that was written down as `document`. Whoever links it need not know what it
+    /// says: another version may have written it.
+    #[must_use]
+    pub fn link_document(self, document: &[u8], position: Position) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(self.0);
         hasher.update(position.0.to_be_bytes());
-        hasher.update(serde_json::to_vec(event)?);
-        Ok(Self(hasher.finalize().into()))
+        hasher.update(document);
+        Self(hasher.finalize().into())
     }
 
     /// The bytes of the link.

@@ -194,7 +194,8 @@ fn everyones() -> Vec<Statement> {
         upkeep::note(Vec::new()).unwrap(),
         upkeep::noted(&[fixtures::id(1)]),
     ]);
-    statements.extend(upkeep::prunings(fixtures::START));
+    statements.push(upkeep::store_now());
+    statements.extend(upkeep::prunings(fixtures::START, fixtures::START.into()));
     statements.push(commit::compose(&changeset()).unwrap());
     statements.push(crate::diagnose::look_up(&changeset()));
     statements
@@ -261,6 +262,33 @@ async fn the_database_takes_every_statement() {
     let Some(mut connection) = connection().await else { return };
     for statement in everyones() {
         plan(&mut connection, &statement).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_found_by_its_age() {
+    fn conditions(part: &serde_json::Value, index: &str, found: &mut Vec<String>) {
+        match part {
+            serde_json::Value::Array(parts) => parts.iter().for_each(|part| conditions(part, index, found)),
+            serde_json::Value::Object(fields) => {
+                if fields.get("Index Name").and_then(|name| name.as_str()) == Some(index) {
+                    found.extend(fields.get("Index Cond").map(ToString::to_string));
+                }
+                fields.values().for_each(|part| conditions(part, index, found));
+            }
+            _ => {}
+        }
+    }
+
+    let Some(mut connection) = connection().await else { return };
+    // Of a table with nothing in it, all is read at once.
+    database::execute(&mut connection, "set enable_seqscan = off").await;
+    let indexes = ["reservation_due", "changeset_age", "progress_age"];
+    let prunings = upkeep::prunings(fixtures::START, fixtures::START.into());
+    for (index, statement) in indexes.into_iter().zip(prunings) {
+        let mut found = Vec::new();
+        conditions(&plan(&mut connection, &statement).await, index, &mut found);
+        assert!(found.iter().any(|condition| condition.contains('<')), "{index} in {}", statement.text);
     }
 }
 

@@ -11,7 +11,7 @@ use aegis_store_postgres::{PostgresOptions, PostgresStore};
 
 use crate::{
     common::{changesets_of_events, inserting, varied},
-    database::{Database, SCHEMA},
+    database::{Database, SCHEMA, execute},
     proxy::{Cut, Proxy},
 };
 
@@ -29,12 +29,16 @@ impl Behind {
         Some(Self { database, proxy })
     }
 
-    /// A store with no connection yet but the one that opened it.
-    async fn open(&self) -> PostgresStore {
+    fn options(&self) -> PostgresOptions {
         let name = self.database.url.rsplit('/').next().unwrap();
         let url = format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", self.proxy.port);
         let options = PostgresOptions::new(&url).unwrap().schema(SCHEMA).connections(1);
-        PostgresStore::open(options.acquire_timeout(Duration::from_millis(700))).await.unwrap()
+        options.acquire_timeout(Duration::from_millis(700))
+    }
+
+    /// A store with no connection yet but the one that opened it.
+    async fn open(&self) -> PostgresStore {
+        PostgresStore::open(self.options()).await.unwrap()
     }
 }
 
@@ -114,4 +118,66 @@ async fn a_database_that_was_away_is_used_again_without_a_restart() {
     behind.proxy.heal();
     assert!(store.get(&Scope::Everyone, &key).await.unwrap().is_some());
     store.commit(inserting(2, fixtures::job(2))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_falls_silent_is_given_up_in_time_and_used_again_once_it_answers() {
+    let Some(behind) = Behind::fresh("silent connections on PostgreSQL").await else { return };
+    let options = behind.options().statement_timeout(Duration::from_secs(3));
+    let store = PostgresStore::open(options.acquire_timeout(Duration::from_secs(2))).await.unwrap();
+    store.commit(inserting(1, fixtures::job(1))).await.unwrap();
+    // The commit has reached the server before nothing is heard any more.
+    let mut other = behind.database.connect().await;
+    execute(&mut other, "begin").await;
+    execute(&mut other, "lock table job").await;
+    let falling_silent = async {
+        let waiting = "select exists (select from pg_locks join pg_database as d on d.oid = database \
+                       where not granted and datname = current_database())";
+        while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut other).await.unwrap() {}
+        behind.proxy.fall_silent();
+        execute(&mut other, "rollback").await;
+    };
+    let (unsettled, ()) = tokio::join!(store.commit(inserting(2, fixtures::job(2))), falling_silent);
+    let unsettled = unsettled.unwrap_err();
+    assert_eq!(unsettled.class(), ErrorClass::Indeterminate, "{unsettled:?}");
+    let key = EntityKey::Job(fixtures::job(1).id);
+    let unheard = store.get(&Scope::Everyone, &key).await.unwrap_err();
+    assert_eq!(unheard.class(), ErrorClass::Unavailable, "{unheard:?}");
+    behind.proxy.heal();
+    assert!(store.get(&Scope::Everyone, &key).await.unwrap().is_some());
+    store.commit(inserting(2, fixtures::job(2))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a real network takes real time")]
+async fn a_call_that_is_dropped_while_the_database_is_silent_keeps_no_connection_for_ever() {
+    let Some(behind) = Behind::fresh("silent connections on PostgreSQL").await else { return };
+    let options = behind.options().statement_timeout(Duration::from_millis(500));
+    let store = PostgresStore::open(options.acquire_timeout(Duration::from_secs(20))).await.unwrap();
+    behind.proxy.fall_silent();
+    let dropped = store.commit(inserting(1, fixtures::job(1)));
+    tokio::time::timeout(Duration::from_millis(100), dropped).await.unwrap_err();
+    behind.proxy.heal();
+    // The only connection that there may be is free again once nobody waits for the lost one.
+    store.commit(inserting(1, fixtures::job(1))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_survives_that_every_connection_of_the_pool_was_lost() {
+    let Some(database) = Database::fresh("cut connections on PostgreSQL").await else { return };
+    let store = database.open().await;
+    let key = EntityKey::Job(fixtures::job(1).id);
+    let ask = || store.get(&Scope::Everyone, &key);
+    let mut admin = database.connect().await;
+    let (a, b, c, d) = tokio::join!(ask(), ask(), ask(), ask());
+    assert!([a, b, c, d].iter().all(Result::is_ok));
+    let ended: i64 = sqlx::query_scalar(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .fetch_one(&mut admin)
+    .await
+    .unwrap();
+    assert!(ended > 1, "the pool had {ended} connections");
+    store.commit(inserting(1, fixtures::job(1))).await.unwrap();
 }

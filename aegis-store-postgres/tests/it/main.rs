@@ -8,6 +8,8 @@ mod conformance;
 mod connection;
 mod crash;
 mod database;
+mod leases;
+mod log;
 mod mutants;
 mod opening;
 mod proxy;

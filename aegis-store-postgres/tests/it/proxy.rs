@@ -26,6 +26,7 @@ struct Plan {
     left: AtomicI64,
     answer: AtomicBool,
     away: AtomicBool,
+    silent: AtomicBool,
 }
 
 /// Forwards every connection to the server.
@@ -44,6 +45,7 @@ impl Proxy {
             left: AtomicI64::new(-1),
             answer: AtomicBool::new(false),
             away: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
         });
         let known = Arc::clone(&plan);
         #[expect(clippy::disallowed_methods, reason = "a test's own server")]
@@ -74,6 +76,13 @@ impl Proxy {
     pub(crate) fn heal(&self) {
         self.plan.left.store(-1, Ordering::SeqCst);
         self.plan.away.store(false, Ordering::SeqCst);
+        self.plan.silent.store(false, Ordering::SeqCst);
+    }
+
+    /// Swallows every message from now on and ends no connection, until it is healed: then those that
+    /// it swallowed messages of stay silent, and new ones are forwarded.
+    pub(crate) fn fall_silent(&self) {
+        self.plan.silent.store(true, Ordering::SeqCst);
     }
 
     /// Ends every new connection at once, until it is healed.
@@ -90,10 +99,15 @@ impl Drop for Proxy {
 
 async fn forward(mut client: TcpStream, mut upstream: TcpStream, plan: Arc<Plan>) {
     let (mut out, mut back) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut swallows = false;
     loop {
         tokio::select! {
             read = client.read(&mut out) => {
                 let Ok(length @ 1..) = read else { return };
+                swallows |= plan.silent.load(Ordering::SeqCst);
+                if swallows {
+                    continue;
+                }
                 let cut = plan.left.load(Ordering::SeqCst) >= 0
                     && plan.left.fetch_sub(1, Ordering::SeqCst) == 0;
                 if cut && !plan.answer.load(Ordering::SeqCst) {
@@ -110,6 +124,10 @@ async fn forward(mut client: TcpStream, mut upstream: TcpStream, plan: Arc<Plan>
             }
             read = upstream.read(&mut back) => {
                 let Ok(length @ 1..) = read else { return };
+                swallows |= plan.silent.load(Ordering::SeqCst);
+                if swallows {
+                    continue;
+                }
                 if client.write_all(&back[..length]).await.is_err() {
                     return;
                 }

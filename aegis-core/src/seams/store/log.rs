@@ -41,20 +41,21 @@ impl LogEnd {
     }
 
     fn link_one(&mut self, event: Arc<Event>) -> Result<SealedEvent, StoreError> {
-        let position = self.head.next();
-        let previous = self.chains.get(&event.tenant).copied().unwrap_or(ChainHash::GENESIS);
-        let hash = previous.link(&event, position).map_err(|error| StoreError::Internal {
+        let document = serde_json::to_vec(&*event).map_err(|error| StoreError::Internal {
             action: "link an event into its chain",
             source: error.into(),
         })?;
-        self.head = position;
-        match self.chains.get_mut(&event.tenant) {
-            Some(newest) => *newest = hash,
-            None => {
-                self.chains.insert(event.tenant.clone(), hash);
-            }
-        }
+        let (position, hash) = self.link_document(event.tenant.clone(), &document);
         Ok(SealedEvent { position, hash, event })
+    }
+
+    /// Gives an event of `tenant` that was written down as `document` its position and its link, without
+    /// a look at what it says; the end moves along.
+    pub fn link_document(&mut self, tenant: Option<TenantId>, document: &[u8]) -> (Position, ChainHash) {
+        self.head = self.head.next();
+        let newest = self.chains.entry(tenant).or_insert(ChainHash::GENESIS);
+        *newest = newest.link_document(document, self.head);
+        (self.head, *newest)
     }
 }
 

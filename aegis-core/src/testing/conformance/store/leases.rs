@@ -103,17 +103,24 @@ pub async fn leases_of_different_names_are_apart<H: StoreHarness>(harness: &H) {
     }
 }
 
-/// Of many who claim a free lease at once, one is granted.
+/// Of many who claim a free lease at once, one is granted, and again each time that it was given back.
 pub async fn one_of_many_claimants_is_granted<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };
     let store = fresh.store();
-    let mut claimants = JoinSet::new();
-    for n in 0..8 {
-        let store = Arc::clone(&store);
-        let claiming = async move { store.claim(&name(), &HolderId(n.to_string()), LONG).await };
-        claimants.spawn(claiming);
+    for round in 0..8 {
+        let mut claimants = JoinSet::new();
+        for n in 0..8 {
+            let store = Arc::clone(&store);
+            let claiming = async move { store.claim(&name(), &HolderId(n.to_string()), LONG).await };
+            claimants.spawn(claiming);
+        }
+        let claims = claimants.join_all().await.into_iter().map(|claim| must(claim, "claim at once"));
+        let mut granted = claims.filter_map(|claim| match claim {
+            Claim::Granted(lease) => Some(lease.fence),
+            Claim::Held { .. } => None,
+        });
+        let Some(first) = granted.next() else { panic!("nobody was granted the lease in round {round}") };
+        assert_eq!(granted.count(), 0, "in round {round}, besides {first:?}");
+        must(store.release(&first).await, "release");
     }
-    let claims = claimants.join_all().await.into_iter().map(|claim| must(claim, "claim at once"));
-    let granted = claims.filter(|claim| matches!(claim, Claim::Granted(_))).count();
-    assert_eq!(granted, 1);
 }
