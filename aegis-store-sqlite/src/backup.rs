@@ -9,7 +9,11 @@ use std::{
 use aegis_core::seams::StoreError;
 use sqlx::SqliteConnection;
 
-use crate::{error::Fault, open::beside, sql::Sql};
+use crate::{
+    error::Fault,
+    open::{beside, folder_of},
+    sql::Sql,
+};
 
 const ACTION: &str = "back up its file";
 
@@ -59,6 +63,5 @@ pub(crate) async fn backup(
 fn place(partial: &Path, target: &Path) -> io::Result<()> {
     File::open(partial)?.sync_all()?;
     fs::hard_link(partial, target)?;
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(target))?.sync_all()
 }

@@ -31,8 +31,8 @@ impl From<StoreError> for Fault {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     #[error(
-        "{} is damaged: stop Aegis and put the latest backup of this file in its place, or rebuild the catalogue \
-         from what lies in storage", .0.display()
+        "{} is damaged: stop Aegis and restore the latest backup of this file with SqliteStore::restore, or rebuild \
+         the catalogue from what lies in storage", .0.display()
     )]
     Damaged(PathBuf, #[source] sqlx::Error),
     #[error("there is no more room for {}: free some on its disk; what was asked can be repeated then", .0.display())]

@@ -28,7 +28,9 @@
 //! # The file
 //! Beside `aegis.db` lie `aegis.db-wal` and `aegis.db-shm`, which belong to it, and `aegis.db-lock`,
 //! by which a second process is refused. The lock goes with the process, also when it crashes.
-//! Copy the file with [`SqliteStore::backup`], never with `cp` while it is open. It must lie on a
+//! Copy the file with [`SqliteStore::backup`], never with `cp` while it is open, and put a copy in its place
+//! with [`SqliteStore::restore`]: over a write-ahead log that is left of another file it would be damaged. By
+//! hand, with Aegis stopped, remove `aegis.db-wal` and `aegis.db-shm` first. The file must lie on a
 //! local disk: on network file systems neither the locks nor SQLite's write-ahead log can be relied on.
 //!
 //! Damage is looked for when a file is opened ([`SqliteOptions::checked_up_to`]) and on request
@@ -46,6 +48,7 @@ mod open;
 mod options;
 mod query;
 mod reader;
+mod restore;
 mod rows;
 mod sql;
 mod store;

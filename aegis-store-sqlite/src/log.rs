@@ -145,7 +145,7 @@ pub(crate) async fn read(
     after: Position,
     limit: usize,
 ) -> Result<Vec<SealedEvent>, Fault> {
-    let mut sql = Sql::new("select document, position, hash from event where position > ");
+    let mut sql = Sql::new("select document, position, hash, tenant from event where position > ");
     sql.bind(i64::try_from(after.0).unwrap_or(i64::MAX));
     if let Scope::Tenant(tenant) = scope {
         sql.push(" and tenant = ").bind(tenant.as_str());
@@ -154,7 +154,12 @@ pub(crate) async fn read(
     let rows = sql.query().fetch_all(connection).await?;
     let sealed = |row: &SqliteRow| {
         let position = Position(unsigned(row.try_get(1)?)?);
-        Ok(SealedEvent { position, hash: hash(row.try_get(2)?)?, event: event(row)? })
+        let event = event(row)?;
+        if row.try_get::<Option<&str>, _>(3)? != event.tenant.as_ref().map(TenantId::as_str) {
+            let moved = format!("somebody has moved the event at position {position} to another tenant");
+            return Err(Fault::Unsound(moved));
+        }
+        Ok(SealedEvent { position, hash: hash(row.try_get(2)?)?, event })
     };
     rows.iter().map(sealed).collect()
 }

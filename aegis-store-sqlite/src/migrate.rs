@@ -24,13 +24,7 @@ pub(crate) async fn migrate(
     versions: &[(i64, &'static str, &'static str)],
     file: &Path,
 ) -> Result<(), OpenError> {
-    let unreadable = |fault: Fault| OpenError::Store(fault.answer("read its schema", file));
-    let found = version(connection).await.map_err(unreadable)?;
-    let Some(found) = found else { return Err(OpenError::NotOurs { file: file.to_owned() }) };
-    let known = versions.iter().map(|(version, ..)| *version).max().unwrap_or(0);
-    if found > known {
-        return Err(OpenError::Newer { file: file.to_owned(), found, known });
-    }
+    recognize(connection, versions, file).await?;
     let migrations = versions.iter().map(|(version, name, text)| {
         Migration::new(
             *version,
@@ -48,6 +42,25 @@ pub(crate) async fn migrate(
             error => OpenError::Schema { file: file.to_owned(), source: error },
         },
     )
+}
+
+/// The version of the schema that is there, 0 of an empty file.
+///
+/// # Errors
+/// [`OpenError::NotOurs`], [`OpenError::Newer`], [`OpenError::Store`].
+pub(crate) async fn recognize(
+    connection: &mut SqliteConnection,
+    versions: &[(i64, &'static str, &'static str)],
+    file: &Path,
+) -> Result<i64, OpenError> {
+    let unreadable = |fault: Fault| OpenError::Store(fault.answer("read its schema", file));
+    let found = version(connection).await.map_err(unreadable)?;
+    let Some(found) = found else { return Err(OpenError::NotOurs { file: file.to_owned() }) };
+    let known = versions.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+    if found > known {
+        return Err(OpenError::Newer { file: file.to_owned(), found, known });
+    }
+    Ok(found)
 }
 
 /// The version of the schema that is there, 0 of an empty file; `None` if it is not one of ours.

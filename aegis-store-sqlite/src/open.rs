@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,7 +18,7 @@ use crate::{
     SqliteOptions,
     clock::StoreClock,
     error::Fault,
-    migrate::{VERSIONS, migrate},
+    migrate::{VERSIONS, migrate, recognize},
     sql::Sql,
     store::SqliteStore,
     writer::{Desk, Writer},
@@ -51,7 +51,7 @@ pub enum OpenError {
     /// A newer Aegis wrote it. Class `Unsupported`.
     #[error(
         "{} has schema version {found}, and this Aegis knows versions up to {known}: run the newer Aegis again, or \
-         put the backup from before the upgrade in its place", .file.display()
+         restore the backup from before the upgrade with SqliteStore::restore", .file.display()
     )]
     Newer {
         /// The file.
@@ -63,8 +63,8 @@ pub enum OpenError {
     },
     /// Some of it is not as it was written. Class `Internal`.
     #[error(
-        "{} is damaged: put the latest backup of this file in its place, or rebuild the catalogue from what lies in \
-         storage; the check says: {finding}", .file.display()
+        "{} is damaged: restore the latest backup of this file with SqliteStore::restore, or rebuild the catalogue \
+         from what lies in storage; the check says: {finding}", .file.display()
     )]
     Damaged {
         /// The file.
@@ -113,6 +113,7 @@ pub(crate) async fn open(options: SqliteOptions, clock: Arc<dyn Clock>) -> Resul
     let file: Arc<Path> = options.file.clone().into();
     let said = |fault: Fault| OpenError::Store(fault.answer("open its file", &file));
     let lock = lock(&file)?;
+    refuse_unknown(&file).await?;
     let connect = connect_options(&options);
     let mut connection = connect.connect().await.map_err(|error| said(error.into()))?;
     let size = std::fs::metadata(&file).map_or(0, |found| found.len());
@@ -136,8 +137,57 @@ pub(crate) async fn open(options: SqliteOptions, clock: Arc<dyn Clock>) -> Resul
     Ok(SqliteStore::new(file, writer, readers))
 }
 
+/// Refuses what is not ours, or of a version that we don't know, before anything is changed: the way from
+/// a rollback journal to a write-ahead log is a change by itself. A file that has a write-ahead log
+/// already is looked at when it is opened.
+async fn refuse_unknown(file: &Path) -> Result<(), OpenError> {
+    let unreachable = |source| OpenError::Unreachable { file: file.to_owned(), source };
+    if !has_rollback_journal(file).map_err(unreachable)? {
+        return Ok(());
+    }
+    let mut connection = look_at(file).await?;
+    recognize(&mut connection, VERSIONS, file).await.map(drop)
+}
+
+/// A connection that changes nothing.
+pub(crate) async fn look_at(file: &Path) -> Result<SqliteConnection, OpenError> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let opened = options.connect().await;
+    opened.map_err(|error| OpenError::Store(Fault::from(error).answer("look at its file", file)))
+}
+
+/// Whether the file is one of SQLite's, and keeps a rollback journal, as its first bytes say.
+fn has_rollback_journal(file: &Path) -> io::Result<bool> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    const WRITE_VERSION: usize = 18;
+    const ROLLBACK: u8 = 1;
+    let mut header = Vec::new();
+    match File::open(file) {
+        Ok(file) => file.take(100).read_to_end(&mut header)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(header.starts_with(MAGIC) && header.get(WRITE_VERSION) == Some(&ROLLBACK))
+}
+
+/// The file by its one name, whatever links lead to it.
+fn resolve(file: &Path) -> io::Result<PathBuf> {
+    match std::fs::canonicalize(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = std::fs::canonicalize(folder_of(file))?;
+            Ok(file.file_name().map_or_else(|| file.to_owned(), |name| folder.join(name)))
+        }
+        resolved => resolved,
+    }
+}
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Takes the file for this process; free again when what is answered is dropped, or the process dies.
-fn lock(file: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(file: &Path) -> Result<File, OpenError> {
     let unreachable = |source| OpenError::Unreachable { file: file.to_owned(), source };
     match std::fs::metadata(file) {
         Ok(found) if found.permissions().readonly() => {
@@ -147,7 +197,7 @@ fn lock(file: &Path) -> Result<File, OpenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(unreachable(error)),
     }
-    let lock = beside(file, "lock");
+    let lock = beside(&resolve(file).map_err(unreachable)?, "lock");
     let lock = File::options().create(true).truncate(false).write(true).open(lock).map_err(|error| {
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

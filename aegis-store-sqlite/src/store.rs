@@ -27,7 +27,7 @@ use crate::{
     log::{self, Batch},
     open, query,
     query::Select,
-    reader, rows,
+    reader, restore, rows,
     sql::Sql,
     upkeep,
     writer::Writer,
@@ -71,13 +71,27 @@ impl SqliteStore {
 
     /// Writes a copy of the whole store to `target`, while it is in use: everything that was
     /// committed when it began, and nothing of what comes later. The copy is a store by itself, to be
-    /// opened or put in this file's place. It appears whole or not at all and replaces nothing.
+    /// opened or to be put in this file's place with [`restore`](Self::restore). It appears whole or not at all and replaces nothing.
     ///
     /// # Errors
     /// `InvalidInput` if `target` exists or is not UTF-8, `Unavailable`, `Internal` if the file is damaged.
     pub async fn backup(&self, target: &Path) -> Result<(), StoreError> {
         let mut reader = self.reader("back up its file").await?;
         backup::backup(&mut reader, &self.file, target).await
+    }
+
+    /// Puts a copy of `backup` in the place of `file`, which nobody may have open and which need not be
+    /// there: what was in it is gone then, all of it, as is what lies beside it. The backup is checked
+    /// whole first, and stays. A crash leaves the old file, without its newest commits at the worst, or the
+    /// new one: then restore again.
+    ///
+    /// Positions of the event log that came after the backup are given again, to other events: whoever
+    /// follows it from one of them, as listeners do, begins anew.
+    ///
+    /// # Errors
+    /// [`OpenError`], of the backup or of the file, which it names.
+    pub async fn restore(backup: &Path, file: &Path) -> Result<(), OpenError> {
+        restore::restore(backup, file).await
     }
 
     /// Reads the whole file, looking for damage: about a second for each 200 MiB, beside commits.

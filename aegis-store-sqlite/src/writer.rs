@@ -185,7 +185,8 @@ impl Desk {
         let answer = |error: sqlx::Error| Fault::from(error).answer(action, &self.file);
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.options.connect().await.map_err(answer)?,
+            // Where the file was is nothing to begin anew with.
+            None => self.options.clone().create_if_missing(false).connect().await.map_err(answer)?,
         };
         let mut transaction = connection.begin_with("begin immediate").await.map_err(answer)?;
         // Read inside, so that readings are in the order of commits.
@@ -195,8 +196,13 @@ impl Desk {
                 Ok(value)
             }
             Err(fault) => {
-                transaction.rollback().await.map_err(answer)?;
-                Err(fault.answer(action, &self.file))
+                // SQLite rolls back by itself where there is no room, and then has nothing left to roll
+                // back: what went wrong first is the answer.
+                let first = fault.answer(action, &self.file);
+                if transaction.rollback().await.is_err() {
+                    return Err(first);
+                }
+                Err(first)
             }
         };
         self.connection = Some(connection);
@@ -219,4 +225,58 @@ fn gather(first: Waiting, work: &mut mpsc::Receiver<Work>) -> (Vec<Waiting>, Opt
         }
     }
     (batch, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use aegis_core::{
+        model::Timestamp,
+        seams::{ErrorClass, report},
+        testing::ManualClock,
+    };
+
+    use super::*;
+    use crate::migrate::{VERSIONS, migrate};
+
+    async fn desk(file: &Path) -> Desk {
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        migrate(&mut connection, VERSIONS, file).await.unwrap();
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
+        let clock = Arc::new(StoreClock::open(clock, &mut connection).await.unwrap());
+        Desk { options, connection: Some(connection), clock, file: file.into(), closing: false }
+    }
+
+    async fn execute(desk: &mut Desk, text: &'static str) -> Result<(), StoreError> {
+        desk.transact("test", move |connection, _| {
+            Box::pin(async move { Ok(sqlx::query(text).execute(connection).await.map(drop)?) })
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn what_went_wrong_first_is_told_where_sqlite_rolled_back_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut desk = desk(&folder.path().join("aegis.db")).await;
+        execute(&mut desk, "create table big (bytes blob)").await.unwrap();
+        // No page more than there are.
+        let full = sqlx::query("pragma max_page_count = 1");
+        full.execute(desk.connection.as_mut().unwrap()).await.unwrap();
+        let error = execute(&mut desk, "insert into big values (zeroblob(1000000))").await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable, "{}", report(&error));
+        assert!(report(&error).to_string().contains("no more room"), "{}", report(&error));
+        execute(&mut desk, "insert into big values (zeroblob(1000000))").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_is_not_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("aegis.db");
+        let mut desk = desk(&file).await;
+        desk.connection = None;
+        std::fs::remove_file(&file).unwrap();
+        let error = execute(&mut desk, "select 1").await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable, "{}", report(&error));
+        assert!(!file.exists());
+    }
 }

@@ -12,12 +12,13 @@ use std::{
 use aegis_core::{
     engine::SystemClock,
     model::{
-        ChangesetId, ClusterState, EntityKey, EventFacts, EventKind, Principal, Reservation, ReservationKey,
-        Timestamp, Version,
+        ChangesetId, ClusterState, EntityKey, EventFacts, EventKind, Position, Principal, Reservation,
+        ReservationKey, Timestamp, Version,
     },
-    seams::{Changeset, Committed, ErrorClass, Scope, Store, StoreError, report},
+    seams::{Changeset, Claim, Committed, ErrorClass, HolderId, LeaseName, Scope, Store, StoreError, report},
 };
 use aegis_store_sqlite::{OpenError, SqliteOptions, SqliteStore};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
 /// Names the file to a child: this binary again, for the same test.
@@ -339,4 +340,114 @@ async fn a_backup_under_load_is_a_store_of_one_moment() {
     assert_eq!(refused.class(), ErrorClass::InvalidInput);
     assert!(refused.to_string().contains("exists already"), "{refused}");
     assert!(has_pair(&opened, 1_000).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_restored_over_a_file_that_crashed_is_whole_and_nothing_of_the_old_one_is_left() {
+    if let Some(file) = child_file() {
+        let error = commit_pairs(&open(&file).await, 100).await;
+        panic!("{}", report(&error));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (file, copy) = (folder.path().join("aegis.db"), folder.path().join("copy.db"));
+    let store = open(&file).await;
+    for n in 0..20 {
+        store.commit(pair(n)).await.unwrap();
+    }
+    store.backup(&copy).await.unwrap();
+    let in_use = SqliteStore::restore(&copy, &file).await.unwrap_err();
+    assert!(matches!(in_use, OpenError::InUse { .. }), "{}", report(&in_use));
+    store.close().await;
+    let name =
+        "a_backup_that_is_restored_over_a_file_that_crashed_is_whole_and_nothing_of_the_old_one_is_left";
+    let mut child = start(name, &file, "");
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while acknowledged(&said).len() < 100 {
+        assert_ne!(std::io::BufRead::read_line(&mut out, &mut said).unwrap(), 0, "the child ended: {said}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let log = folder.path().join("aegis.db-wal");
+    assert!(fs::metadata(&log).unwrap().len() > 0, "the child left no write-ahead log");
+
+    SqliteStore::restore(&copy, &file).await.unwrap();
+    assert!(!log.exists());
+    let store = open(&file).await;
+    store.check().await.unwrap();
+    assert!(has_pair(&store, 19).await);
+    assert!(!has_pair(&store, 100).await);
+    store.commit(pair(100)).await.unwrap();
+    assert!(copy.exists(), "the backup stays");
+}
+
+#[tokio::test]
+async fn what_is_no_backup_is_not_restored_and_the_file_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, copy) = (folder.path().join("aegis.db"), folder.path().join("copy.db"));
+    let store = open(&file).await;
+    for n in 0..100 {
+        store.commit(pair(n)).await.unwrap();
+    }
+    store.backup(&copy).await.unwrap();
+    store.close().await;
+    damage(&copy);
+    for (backup, class) in [("copy.db", ErrorClass::Internal), ("nothing.db", ErrorClass::Unavailable)] {
+        let refused = SqliteStore::restore(&folder.path().join(backup), &file).await.unwrap_err();
+        assert_eq!(refused.class(), class, "{}", report(&refused));
+        assert!(report(&refused).to_string().contains(backup), "{}", report(&refused));
+    }
+    foreign(&copy).await;
+    let refused = SqliteStore::restore(&copy, &file).await.unwrap_err();
+    assert!(matches!(refused, OpenError::NotOurs { .. }), "{}", report(&refused));
+    assert!(has_pair(&open(&file).await, 99).await);
+}
+
+/// Makes the file the database of another program, which keeps a rollback journal.
+async fn foreign(file: &Path) {
+    let _ = fs::remove_file(file);
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("create table orders (fruit text)").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_is_refused_and_not_a_byte_of_it_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("orders.db");
+    foreign(&file).await;
+    let before = fs::read(&file).unwrap();
+    let refused = refusal(&file).await;
+    assert!(matches!(refused, OpenError::NotOurs { .. }), "{}", report(&refused));
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_file_is_opened_once_whatever_name_leads_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("aegis.db"), folder.path().join("link.db"));
+    let _open = open(&file).await;
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert!(matches!(refusal(&link).await, OpenError::InUse { .. }));
+}
+
+#[tokio::test]
+async fn an_event_that_was_moved_to_another_tenant_is_shown_to_nobody_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("aegis.db");
+    let store = open(&file).await;
+    store.commit(pair(1)).await.unwrap();
+    let holder = HolderId("the test".to_owned());
+    let claim = store.claim(&LeaseName::sealer(), &holder, std::time::Duration::from_secs(60)).await.unwrap();
+    let Claim::Granted(lease) = claim else { panic!("{claim:?}") };
+    assert_eq!(store.seal(&lease.fence, 10).await.unwrap().count, 2);
+    let mut somebody = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    let moving = "update event set tenant = 'thief' where position = 1";
+    sqlx::query(moving).execute(&mut somebody).await.unwrap();
+    for scope in [Scope::Tenant("thief".parse().unwrap()), Scope::Everyone] {
+        let refused = store.events(&scope, Position::START, 10).await.unwrap_err();
+        assert_eq!(refused.class(), ErrorClass::Internal);
+        assert!(report(&refused).to_string().contains("position 1"), "{}", report(&refused));
+    }
 }
