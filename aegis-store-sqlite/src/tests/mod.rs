@@ -1,5 +1,4 @@
 //! What only this crate can see of itself: its schemas.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod schema;
 mod upgrade;
