@@ -2,7 +2,7 @@
 # Installs what the tests need beside Rust, Go, Node and Python; quick when all of it is there.
 #
 #   bash scripts/setup.sh          everything
-#   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, openssl, nextest, deny, versitygw, azurite, yaml
+#   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, openssl, chromium, nextest, deny, versitygw, azurite, yaml
 #
 # Debian's packages go where Debian puts them; everything else goes to a cache outside of the clone
 # (AEGIS_CACHE, default ~/.cache/aegis). Only package registries are asked.
@@ -35,6 +35,7 @@ install_restic() { command -v restic >/dev/null || debian restic; }
 install_curl() { command -v curl >/dev/null || debian curl; }
 install_openssl() { command -v openssl >/dev/null || debian openssl; }
 install_jq() { command -v jq >/dev/null || debian jq; }
+install_chromium() { command -v chromium >/dev/null || debian chromium; }
 
 install_postgres() {
   command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || debian postgresql
@@ -78,10 +79,10 @@ install_azurite() {
   stamp azurite "$AZURITE"
 }
 
-[ $# -gt 0 ] || set -- restic postgres curl jq openssl nextest versitygw azurite deny yaml
+[ $# -gt 0 ] || set -- restic postgres curl jq openssl chromium nextest versitygw azurite deny yaml
 for tool in "$@"; do
   case "$tool" in
-    restic | postgres | curl | jq | openssl | nextest | deny | versitygw | azurite | yaml) "install_$tool" ;;
+    restic | postgres | curl | jq | openssl | chromium | nextest | deny | versitygw | azurite | yaml) "install_$tool" ;;
     *) printf 'setup: no such tool: %s\n' "$tool" >&2; exit 2 ;;
   esac
 done

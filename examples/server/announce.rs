@@ -39,6 +39,7 @@ fn text(lines: &[Line]) -> String {
 fn lines(config: &Config, house: &House, built: &Built, address: SocketAddr) -> Vec<Line> {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let mut lines = vec![("api", format!("{scheme}://{address}/api/v1, described at /openapi.json"))];
+    lines.push(("page", format!("{scheme}://{address}/")));
     lines.push(("access", access(config, address)));
     if let Some(file) = &config.file {
         lines.push(("config", file.display().to_string()));

@@ -1,4 +1,4 @@
-//! The Aegis server: the engine and its HTTP API, durable by default.
+//! The Aegis server: the engine, its HTTP API and a page for people, durable by default.
 //!
 //! `cargo run --release --example server -- --protect documents=/srv/documents`
 //!
@@ -12,6 +12,7 @@ mod config;
 mod house;
 mod listen;
 mod log;
+mod page;
 mod problem;
 mod token;
 
@@ -64,7 +65,9 @@ async fn run(flags: &Flags) -> Result<()> {
     let door = Door::open(config.listen, config.tls.as_ref(), most).await?;
     let built = build::build(&config, &house).await?;
     let lifecycle = Lifecycle::default();
-    let router = http::router(built.engine.clone(), options(&config, &built, lifecycle.clone()));
+    let api = http::router(built.engine.clone(), options(&config, &built, lifecycle.clone()));
+    // The API last: whatever is nowhere gets its answer.
+    let router = page::router().merge(api);
     let stop = stop()?;
     let running = built.engine.start();
     announce::announce(&config, &house, &built, door.address);

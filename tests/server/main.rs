@@ -1,9 +1,11 @@
 //! The example server, run as a process and asked over a socket, as its operators do.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod browser;
 mod configuration;
 mod guide;
 mod kills;
+mod page;
 mod process;
 mod reference;
 mod replicas;
