@@ -87,7 +87,9 @@ fn answer(file: &File, tag: &str, asked: &HeaderMap) -> Response {
         // Kept, and asked for again each time: a new server has new files.
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }

@@ -36,12 +36,14 @@ async function tellOfEnds(jobs) {
   const ids = new Set(jobs.map((job) => job.id));
   const ended = [...before.keys()].filter((id) => !ids.has(id));
   before = new Map(jobs.map((job) => [job.id, job.name]));
+  if (ended.length === 0) return;
+  document.dispatchEvent(new CustomEvent("aegis:changed"));
   if (ended.length === 1) {
     const { job } = await get(`/backups/jobs/${ended[0]}`);
     // It may have begun while the lists were read.
     if (["pending", "in_progress"].includes(job.status)) expect(job);
     else tell(`Backup ${job.name} ended: ${word(job.status)}.`);
-  } else if (ended.length > 1) {
+  } else {
     tell(`${ended.length} backups ended.`);
   }
 }
