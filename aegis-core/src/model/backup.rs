@@ -137,13 +137,19 @@ pub struct Progress {
     pub eta_low: Option<Duration>,
     /// The most time that is still needed, as far as can be told.
     pub eta_high: Option<Duration>,
+    /// The most whole per cent that were seen before, when the totals were smaller.
+    pub reached: Option<u8>,
 }
 
 impl Progress {
     /// Whole per cent, rounded down and at most 99 while the work runs; bytes where they are
-    /// known, else items, else `None`.
+    /// known, else items, else `None`. No less than was seen before.
     #[must_use]
     pub fn percent(&self) -> Option<u8> {
+        self.share().max(self.reached)
+    }
+
+    fn share(&self) -> Option<u8> {
         let share = |done: u64, total: u64| {
             let percent = (u128::from(done) * 100).checked_div(u128::from(total))?;
             u8::try_from(percent.min(99)).ok()
@@ -156,11 +162,14 @@ impl Progress {
     /// This progress, or `before` where that was further: progress never goes back.
     #[must_use]
     pub fn no_less_than(self, before: &Self) -> Self {
-        Self {
+        let next = Self {
             bytes_done: self.bytes_done.max(before.bytes_done),
+            bytes_total: self.bytes_total.or(before.bytes_total),
             items_done: self.items_done.max(before.items_done),
+            items_total: self.items_total.or(before.items_total),
             ..self
-        }
+        };
+        Self { reached: next.percent().max(before.percent()), ..next }
     }
 }
 
@@ -226,5 +235,15 @@ mod tests {
         let before = Progress { bytes_done: 10, items_done: 1, ..Progress::default() };
         let after = Progress { bytes_done: 5, items_done: 2, ..Progress::default() }.no_less_than(&before);
         assert_eq!((after.bytes_done, after.items_done), (10, 2));
+    }
+
+    #[test]
+    fn a_percentage_never_goes_back_whatever_becomes_of_the_totals() {
+        let half = Progress { bytes_done: 5, bytes_total: Some(10), ..Progress::default() };
+        let larger = Progress { bytes_done: 6, bytes_total: Some(60), ..Progress::default() };
+        let grown = larger.no_less_than(&half);
+        assert_eq!((grown.percent(), grown.bytes_total), (Some(50), Some(60)));
+        let silent = Progress::default().no_less_than(&grown);
+        assert_eq!((silent.percent(), silent.bytes_total), (Some(50), Some(60)));
     }
 }

@@ -265,6 +265,9 @@ pub struct RecoveryExecution {
     pub timeout: Duration,
     /// When someone asked to cancel it.
     pub cancel_requested_at: Option<Timestamp>,
+    /// How far it was in whole per cent when it ended, as was last seen; 0 before.
+    #[serde(default)]
+    pub percent: u8,
     /// What came of it.
     pub result: Option<ExecutionResult>,
     /// Why it did not complete.

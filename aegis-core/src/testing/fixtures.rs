@@ -314,6 +314,7 @@ pub fn execution(number: u64) -> RecoveryExecution {
         completed_at: None,
         timeout: Policy::DEFAULT_TIMEOUT,
         cancel_requested_at: None,
+        percent: 0,
         result: None,
         failure: None,
         warnings: Vec::new(),

@@ -128,8 +128,7 @@ pub fn progress() -> impl Strategy<Value = Progress> {
         bytes_total: bytes_total.map(|total| total.max(bytes_done)),
         items_done,
         items_total: items_total.map(|total| total.max(items_done)),
-        eta_low: None,
-        eta_high: None,
+        ..Progress::default()
     })
 }
 

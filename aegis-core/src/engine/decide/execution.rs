@@ -33,6 +33,8 @@ pub(crate) struct ExecutionSurroundings<'a> {
     pub(crate) record: Option<&'a Versioned<BackupRecord>>,
     /// The target cluster.
     pub(crate) cluster: Option<&'a Versioned<ClusterState>>,
+    /// How far it was when that was last noted, in whole per cent.
+    pub(crate) percent: u8,
 }
 
 impl Decider<'_> {
@@ -114,6 +116,7 @@ impl Decider<'_> {
         let mut next = RecoveryExecution::clone(execution).apply(step, ended_at)?;
         let reason = failure.as_ref().map(|failure| failure.message.clone());
         next.failure = failure;
+        next.percent = around.percent;
         if let Some(outcome) = outcome {
             next.warnings.clone_from(&outcome.warnings);
             next.errors.clone_from(&outcome.errors);

@@ -15,7 +15,8 @@ use super::roster::Rosters;
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
     model::{
-        BackupRecord, ClusterName, ClusterState, DisplayName, DrTest, NamespaceName, RecordId,
+        BackupRecord, ClusterName, ClusterState, DisplayName, DrTest, NamespaceName, OperationId, Progress,
+        RecordId,
         RecoveryExecution, RestoredBy, StorageUri, TenantId,
     },
     seams::{
@@ -92,6 +93,12 @@ impl ChainLink {
 }
 
 impl Core {
+    /// How far an operation was when that was last noted.
+    pub(crate) async fn progress_of(&self, operation: OperationId) -> Result<Option<Progress>, EngineError> {
+        let noted = self.store.progress(&[operation]).await?;
+        Ok(noted.get(&operation).map(|report| report.progress))
+    }
+
     /// What a decision needs, at this instant.
     pub(crate) fn decider<'a>(&'a self, fence: Option<&'a Fence>) -> Decider<'a> {
         Decider { now: self.clock.now(), ids: &self.ids, fence }

@@ -32,7 +32,7 @@ pub(crate) struct Watched {
     looked_at: Monotonic,
     /// When its progress was last noted.
     noted_at: Option<Monotonic>,
-    /// How far it was then: progress never goes back.
+    /// How far it was then, or when another engine looked: progress never goes back.
     progress: Progress,
 }
 
@@ -242,12 +242,13 @@ impl Worker {
         }
         self.keep_lease().await?;
         let Some(served) = self.core.clusters.get(&self.cluster) else { return Ok(None) };
+        let progress = match self.watched.get(&operation.id) {
+            Some(watched) => watched.progress,
+            None => self.core.progress_of(operation.id).await?.unwrap_or_default(),
+        };
         let seen = served.driver.observe(operation).await;
-        let watched = self.watched.entry(operation.id).or_insert(Watched {
-            looked_at: now,
-            noted_at: None,
-            progress: Progress::default(),
-        });
+        let watched =
+            self.watched.entry(operation.id).or_insert(Watched { looked_at: now, noted_at: None, progress });
         watched.looked_at = now;
         match seen {
             Ok(observation) => {

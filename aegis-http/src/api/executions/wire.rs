@@ -47,7 +47,7 @@ pub(crate) struct ExecutionBody {
     completed_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<u64>,
-    /// How many of what; `null` until that is known.
+    /// How many of what; `null` until it has ended, since only then drivers say so.
     resources_restored: Option<BTreeMap<String, u64>>,
     warnings: Vec<String>,
     errors: Vec<String>,
@@ -56,6 +56,8 @@ pub(crate) struct ExecutionBody {
     /// What to do about the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<String>,
+    /// Nobody began a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     started_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_restored: Option<u64>,
@@ -101,8 +103,10 @@ pub(crate) struct PreviewEntryBody {
 }
 
 impl ExecutionBody {
-    /// As a plan's history has it.
-    pub(crate) fn of(execution: &RecoveryExecution) -> Self {
+    /// The same in a plan's history as by itself.
+    pub(crate) fn of(view: &ExecutionView) -> Self {
+        let execution: &RecoveryExecution = &view.execution;
+        let running = execution.status == ExecutionStatus::Executing;
         let result = execution.result.as_ref();
         let mut errors = lines(&execution.errors);
         if errors.is_empty() {
@@ -112,7 +116,7 @@ impl ExecutionBody {
             id: execution.id.to_string(),
             plan_id: execution.plan.to_string(),
             status: execution.status.to_string(),
-            progress_pct: if execution.status == ExecutionStatus::Completed { 100 } else { 0 },
+            progress_pct: view.percent(),
             velero_restore_name: Some(execution.name.to_string()),
             started_at: execution.started_at.into(),
             completed_at: execution.completed_at.map(Time),
@@ -124,19 +128,9 @@ impl ExecutionBody {
             suggestion: execution.failure.as_ref().and_then(|failure| failure.suggestion.clone()),
             started_by: Some(execution.started_by.to_string()),
             bytes_restored: result.map(|result| result.bytes.0),
-            progress: None,
+            progress: view.progress.as_ref().filter(|_| running).map(ProgressBody::of),
             dry_run: None,
             preview: None,
-        }
-    }
-
-    /// As it is shown by itself.
-    pub(super) fn detailed(view: &ExecutionView) -> Self {
-        let running = view.execution.status == ExecutionStatus::Executing;
-        Self {
-            progress_pct: view.percent(),
-            progress: view.progress.as_ref().filter(|_| running).map(ProgressBody::of),
-            ..Self::of(&view.execution)
         }
     }
 

@@ -7,8 +7,8 @@ use crate::{
         runtime::{Worker, worker::Interrupted},
     },
     model::{
-        BackupRecord, ClusterState, ExecutionStatus, ExecutionStepKind, RecoveryExecution, RecoveryPlan,
-        Versioned,
+        BackupRecord, ClusterState, ExecutionStatus, ExecutionStepKind, Progress, RecoveryExecution,
+        RecoveryPlan, Versioned,
     },
     seams::{ExecutionQuery, Observation, Operation, Scope, StoreExt},
 };
@@ -19,14 +19,16 @@ struct Around {
     plan: Option<Versioned<RecoveryPlan>>,
     record: Option<Versioned<BackupRecord>>,
     cluster: Option<Versioned<ClusterState>>,
+    progress: Option<Progress>,
 }
 
 impl Around {
-    const fn as_ref(&self) -> ExecutionSurroundings<'_> {
+    fn as_ref(&self) -> ExecutionSurroundings<'_> {
         ExecutionSurroundings {
             plan: self.plan.as_ref(),
             record: self.record.as_ref(),
             cluster: self.cluster.as_ref(),
+            percent: self.progress.and_then(|progress| progress.percent()).unwrap_or(0),
         }
     }
 }
@@ -95,6 +97,7 @@ impl Worker {
             plan: store.find(&everyone, execution.plan).await?,
             record: store.find(&everyone, execution.record.id).await?,
             cluster: store.find(&everyone, execution.target_cluster.clone()).await?,
+            progress: self.core.progress_of(execution.operation).await?,
         })
     }
 }

@@ -333,6 +333,7 @@ pub(super) fn execution(n: u32) -> RecoveryExecution {
         completed_at: None,
         timeout: Duration::from_secs(60),
         cancel_requested_at: Some(at(n + 1)),
+        percent: 65,
         result: Some(ExecutionResult { restored: counts(), unchanged: 3, bytes: Bytes(1 << 50) }),
         failure: Some(failure()),
         warnings: issues(),

@@ -23,6 +23,7 @@ fn report(n: u32, items_done: u64) -> ProgressReport {
         items_total: Some(9),
         eta_low: Some(Duration::from_millis(1_500)),
         eta_high: None,
+        reached: Some(7),
     };
     ProgressReport { operation: id(n), observed_at: at(n), progress, state: Some("WaitingForÜ".to_owned()) }
 }
