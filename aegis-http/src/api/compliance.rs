@@ -62,15 +62,18 @@ pub(crate) struct PolicyComplianceBody {
     policy_id: String,
     policy_name: String,
     cluster: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rpo_target_hours: Option<Hours>,
     /// Rounded up to one decimal; `null` if it is unknown, which is not compliant.
     rpo_actual_hours: Option<f64>,
     rpo_compliant: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rto_target_hours: Option<Hours>,
     /// Rounded up to one decimal; `null` if it is unknown, which is not compliant.
     rto_estimated_hours: Option<f64>,
     rto_compliant: bool,
     /// When the newest backup that counts ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_successful_backup: Option<Time>,
     backup_count_30d: u64,
     failed_backups_30d: u64,
@@ -84,13 +87,17 @@ pub(crate) struct PolicyComplianceBody {
     /// `met`, `at_risk`, `missed` or `unknown`.
     rto_status: &'static str,
     /// The instant that the newest usable recovery point reflects: what the verdict rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     recovery_point_at: Option<Time>,
     /// The last instant at which the RPO is kept if no backup counts before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     next_violation_at: Option<Time>,
     /// The latest start of a backup that still keeps the RPO, if it takes as long as the longest of
-    /// the newest; `null` if none can, or without an RPO.
+    /// the newest; left out if none can, or without an RPO.
+    #[serde(skip_serializing_if = "Option::is_none")]
     latest_safe_start: Option<Time>,
-    /// What the estimate rests on; `null` without one.
+    /// What the estimate rests on; left out without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     rto_basis: Option<RtoBasisBody>,
 }
 

@@ -52,7 +52,9 @@ pub(crate) struct ClusterBody {
 pub(crate) struct BackupStatusBody {
     total_policies: usize,
     active_policies: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_backup_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_backup_status: Option<String>,
     backups_last_24h: u64,
     failed_last_24h: u64,
@@ -73,9 +75,12 @@ pub(crate) struct DrComplianceBody {
 #[schema(as = RecoveryReadiness)]
 pub(crate) struct ReadinessBody {
     restorable_backups: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
     oldest_restorable: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     newest_restorable: Option<Time>,
-    /// `null` if it is unknown for any policy.
+    /// Left out if it is unknown for any policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     estimated_full_restore_minutes: Option<u64>,
 }
 

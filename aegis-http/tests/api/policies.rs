@@ -93,3 +93,30 @@ async fn a_preview_names_what_is_wrong_as_its_request_does() {
     let answer = world.post("/api/v1/retention/preview", preview).await.with(422);
     assert_eq!(refused(&answer), ["retention"]);
 }
+
+#[tokio::test]
+async fn what_is_not_set_is_left_out_unless_the_reference_shows_it_as_null() {
+    let world = World::open();
+    let policy = json!({
+        "name": "bare", "cluster": "prod-us-east-1", "schedule": "@every 1h", "retention": {"keep_last": 3},
+        "enabled": false,
+    });
+    let policy = world.post("/api/v1/dr/policies", policy).await.with(201)["policy"].take();
+    for unset in ["timezone", "retention_days", "rpo_hours", "rto_hours", "next_run_at", "verify", "dr_test"]
+    {
+        assert!(policy.get(unset).is_none(), "{unset}: {policy}");
+    }
+    for shown in ["last_run_at", "last_run_status"] {
+        assert_eq!(policy.get(shown), Some(&Value::Null), "{shown}");
+    }
+    let stands = world.get("/api/v1/dr/compliance").await.with(200)["compliance"]["policies"][0].take();
+    for unset in ["rpo_target_hours", "rto_target_hours", "last_successful_backup", "rto_basis"] {
+        assert!(stands.get(unset).is_none(), "{unset}: {stands}");
+    }
+    assert_eq!(stands.get("rpo_actual_hours"), Some(&Value::Null));
+    let summary = world.get("/api/v1/health/summary").await.with(200);
+    let cluster = &summary["health_summary"]["clusters"][0];
+    for (part, unset) in [("backup_status", "last_backup_at"), ("recovery_readiness", "oldest_restorable")] {
+        assert!(cluster[part].is_object() && cluster[part].get(unset).is_none(), "{part}.{unset}: {cluster}");
+    }
+}

@@ -114,6 +114,7 @@ pub(crate) struct JobBody {
     include_volumes: bool,
     storage_backend: String,
     storage_location: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ttl_hours: Option<wire::Hours>,
     labels: BTreeMap<String, String>,
     /// `pending`, `in_progress`, `completed`, `partially_failed`, `failed` or `cancelled`.
