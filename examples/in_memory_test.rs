@@ -11,7 +11,7 @@ use aegis::{
         ClusterName, DisplayName, JobStatus, NamespaceName, NamespaceSelection, RecordState, RetentionRules,
         Schedule, SlotOutcome, ZoneName,
     },
-    seams::{Clock, JobQuery, RecordQuery, Scope, WorkKind},
+    seams::{Clock, JobQuery, RecordQuery, Scope, Window, WorkKind},
     store::MemoryStore,
     testing::{ManualClock, MemoryObjectStorage, Script, ScriptedDriver},
 };
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let jobs = tenant.jobs(JobQuery::new(Scope::Everyone)).await?.items;
     let completed = jobs.iter().filter(|job| job.status == JobStatus::Completed).count();
     let retried = jobs.iter().filter(|job| job.attempts.len() > 1).count();
-    let slots = tenant.slots(policy, 100).await?;
+    let slots = tenant.slots(policy, Window::first(100)).await?.items;
     let ran = slots.iter().filter(|slot| matches!(slot.outcome, SlotOutcome::Ran { .. })).count();
     let records = tenant.records(RecordQuery::new(Scope::Everyone)).await?.items;
     let kept = records.iter().filter(|view| view.record.state() == RecordState::Available).count();

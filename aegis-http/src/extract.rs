@@ -34,7 +34,12 @@ named! {
     RetentionRunId => "retention run", VerificationId => "verification",
 }
 
-/// The id in the path. One that can't exist is of nothing that exists.
+/// The id that a request names, wherever. One that can't exist is of nothing that exists.
+pub(crate) fn id_from<T: Named>(text: &str) -> Result<T, AppError> {
+    text.parse().map_err(|_| AppError::not_found(T::WHAT, text))
+}
+
+/// The id in the path.
 #[derive(Debug)]
 pub(crate) struct Id<T>(pub(crate) T);
 
@@ -48,7 +53,7 @@ impl<T: Named, S: Send + Sync> FromRequestParts<S> for Id<T> {
         let Some((_, text)) = params.iter().next() else {
             return Err(AppError::internal("a route without an id asks for one"));
         };
-        text.parse().map(Self).map_err(|_| AppError::not_found(T::WHAT, text))
+        id_from(text).map(Self)
     }
 }
 
@@ -102,6 +107,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
         read(&bytes).map(Self)
     }
 }
+
+/// The body of a request that has nothing to say.
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
+pub(crate) struct Nothing {}
 
 fn require_json(headers: &HeaderMap) -> Result<(), AppError> {
     let content = headers.get(header::CONTENT_TYPE).and_then(|content| content.to_str().ok()).unwrap_or("");

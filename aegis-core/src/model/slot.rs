@@ -56,6 +56,15 @@ pub enum SlotOutcome {
 }
 
 impl SlotOutcome {
+    /// The job that ran for it.
+    #[must_use]
+    pub const fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Ran { job } => Some(*job),
+            Self::Coalesced { .. } | Self::Skipped { .. } | Self::Expired | Self::Missed { .. } => None,
+        }
+    }
+
     /// The labels that stores keep and the wire shows.
     pub const LABELS: [&str; 5] = ["ran", "coalesced", "skipped", "expired", "missed"];
 

@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use aegis_core::{
     engine::Aegis,
     model::{ChainHash, Position, RecordState, SlotOutcome, VerificationLevel},
-    seams::{ErrorClass, JobQuery, RecordQuery, Scope},
+    seams::{ErrorClass, JobQuery, RecordQuery, Scope, Window},
     testing::{Fault, FaultPlan, FaultyDriver, FaultyStorage, FaultyStore},
 };
 
@@ -47,7 +47,7 @@ async fn check(world: &World, aegis: &Aegis, context: &str) {
     }
     let mut slots_with = HashSet::new();
     for policy in me.policies(aegis_core::seams::PolicyQuery::new(Scope::Everyone)).await.unwrap().items {
-        for slot in me.slots(policy.policy.id, 1000).await.unwrap() {
+        for slot in me.slots(policy.policy.id, Window::first(1000)).await.unwrap().items {
             if let SlotOutcome::Ran { job } = slot.outcome {
                 assert!(slots_with.insert(job), "{context}: two slots share a job");
                 assert!(jobs.iter().any(|known| known.id == job), "{context}: a slot's job vanished");

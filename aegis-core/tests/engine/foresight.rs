@@ -72,7 +72,7 @@ async fn the_engine_does_what_the_simulation_foretold() {
     scenario.outages = vec![Outage { kind: OutageKind::Engine, window: Window { from: away, until: back } }];
     let history = simulate(&scenario).unwrap().policies.remove(0);
 
-    let slots = tenant(&aegis).slots(policy.id, 1000).await.unwrap();
+    let slots = tenant(&aegis).slots(policy.id, aegis_core::seams::Window::first(1000)).await.unwrap().items;
     let mut slots: Slots = slots
         .iter()
         .map(|slot| {

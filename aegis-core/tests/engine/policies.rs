@@ -8,7 +8,7 @@ use aegis_core::{
         CronExpression, JobStatus, Rpo, Schedule, SkipReason, Slot, SlotOutcome, Timestamp, Versioned,
         ZoneName, zone_data_version,
     },
-    seams::{ErrorClass, JobQuery, RecordQuery, Scope, SlotQuery, WorkKind},
+    seams::{ErrorClass, JobQuery, RecordQuery, Scope, SlotQuery, Window, WorkKind},
     testing::{Fault, FaultPlan, FaultPoint, FaultyStore, Script},
 };
 
@@ -28,7 +28,7 @@ async fn a_policy_runs_at_its_slots_and_each_slot_yields_one_job() {
         Some(crate::world::START.saturating_add(Duration::from_secs(3600)))
     );
     world.run(&aegis, Duration::from_secs(5 * 3600 + 300)).await;
-    let slots = me.slots(policy.policy.id, 100).await.unwrap();
+    let slots = me.slots(policy.policy.id, Window::first(100)).await.unwrap().items;
     assert_eq!(slots.len(), 5);
     assert!(slots.iter().all(|slot| matches!(slot.outcome, SlotOutcome::Ran { .. })));
     let records = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap();
@@ -87,7 +87,7 @@ async fn every_nominal_time_of_a_year_of_downtime_edits_and_pauses_reads_back_wi
     me.update_policy(id, change(|change| change.enabled = Some(true))).await.unwrap();
     world.run(&aegis, hours(4)).await;
 
-    let slots = me.slots(id, 1_000).await.unwrap();
+    let slots = me.slots(id, Window::first(1_000)).await.unwrap().items;
     assert!(slots.len() < 15, "{} entries for a year", slots.len());
     let at = |hours: u32| crate::world::START.saturating_add(Duration::from_secs(hour) * hours);
     let hourly = entries_of(&slots, (1..=year + 2).map(at));
@@ -137,7 +137,7 @@ async fn after_downtime_the_latest_slot_runs_once_and_the_others_are_coalesced()
     world.clock.advance(Duration::from_secs(48 * 3600 + 10));
     world.run(&aegis, Duration::from_secs(300)).await;
     assert_eq!(me.jobs(JobQuery::new(Scope::Everyone)).await.unwrap().items.len(), 1);
-    let slots = me.slots(policy, 100).await.unwrap();
+    let slots = me.slots(policy, Window::first(100)).await.unwrap().items;
     assert_eq!(slots.iter().map(|slot| slot.count).sum::<u64>(), 48);
 }
 
@@ -188,7 +188,7 @@ async fn two_policies_of_one_name_are_refused_and_a_deleted_name_is_free_again()
     rename.name = Some(name("daily"));
     me.update_policy(first, rename).await.unwrap();
     let second = me.create_policy(new_policy("nightly", 60)).await.unwrap().policy.id;
-    me.delete_policy(second, None).await.unwrap();
+    me.delete_policy(second).await.unwrap();
     me.create_policy(new_policy("nightly", 60)).await.unwrap();
 }
 
@@ -199,7 +199,7 @@ async fn deleting_a_policy_keeps_its_records() {
     let me = tenant(&aegis);
     let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
     world.run(&aegis, Duration::from_secs(3600 + 300)).await;
-    me.delete_policy(policy, None).await.unwrap();
+    me.delete_policy(policy).await.unwrap();
     world.run(&aegis, Duration::from_secs(30 * 24 * 3600)).await;
     let records = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap();
     assert!(records.items.iter().any(|view| view.is_restorable));
@@ -213,7 +213,7 @@ async fn an_edit_that_lost_a_race_is_refused_when_it_asked_for_a_version() {
     let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy;
     let mut change = PolicyChange::default();
     change.schedule = Some(every(60));
-    change.if_version = Some(policy.version);
+    let me = me.if_version(Some(policy.version));
     me.update_policy(policy.id, change.clone()).await.unwrap();
     let error = me.update_policy(policy.id, change).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::VersionConflict);
@@ -237,7 +237,7 @@ async fn slots_settled_while_the_clock_was_ahead_come_again_after_an_edit_and_th
 
     me.update_policy(id, PolicyChange::default()).await.unwrap();
     world.run(&aegis, HOUR * 3).await;
-    let slots = me.slots(id, 1_000).await.unwrap();
+    let slots = me.slots(id, Window::first(1_000)).await.unwrap().items;
     let hours = (1..=7).map(|hour| crate::world::START.saturating_add(HOUR * hour));
     let entries = entries_of(&slots, hours);
     let ran: Vec<bool> = entries.iter().map(|slot| matches!(slot.outcome, SlotOutcome::Ran { .. })).collect();
@@ -255,7 +255,7 @@ async fn slots_that_were_due_when_their_policy_was_deleted_have_an_outcome() {
     let id = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
     world.run(&aegis, HOUR + HOUR / 2).await;
     world.clock.advance(HOUR * 3);
-    me.delete_policy(id, None).await.unwrap();
+    me.delete_policy(id).await.unwrap();
     let mut query = SlotQuery::new(Scope::Everyone);
     query.policy = Some(id);
     let slots = world.store.slots(&query).await.unwrap().items;

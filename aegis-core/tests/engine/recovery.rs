@@ -9,7 +9,7 @@ use aegis_core::{
         RestoreTarget, TenantId,
     },
     seams::{ErrorClass, WorkKind},
-    testing::Script,
+    testing::{Fault, FaultPlan, FaultPoint, FaultyDriver, Script},
 };
 
 use crate::world::{World, name, namespace, new_job, options, tenant};
@@ -64,6 +64,23 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_driver_that_says_nothing_holds_no_question_for_ever() {
+    let world = World::new();
+    let aegis = world.engine();
+    let record = record(&world, &aegis).await;
+    let plan = plan(&aegis, record).await;
+    let faults = FaultPlan::seeded(1, Arc::new(world.clock.clone()));
+    let silent = Fault::Delay(Duration::from_secs(24 * 3600));
+    let faults = faults.at(FaultPoint::DriverRead, 1, silent).at(FaultPoint::DriverRead, 2, silent);
+    let driver = FaultyDriver::new(Arc::new(world.driver.clone()), faults);
+    let hung = tenant(&world.builder_over(Arc::new(driver)).build().unwrap());
+    let preview = world.clock.drive(hung.execute_plan(plan, Execute::DryRun)).await;
+    assert_eq!(preview.unwrap_err().class(), ErrorClass::Unavailable);
+    let page = world.clock.drive(hung.browse_record(record, "", None, 10)).await;
+    assert_eq!(page.unwrap_err().class(), ErrorClass::Unavailable);
+}
+
+#[tokio::test]
 async fn of_two_restores_into_the_same_namespaces_the_second_is_refused() {
     let world = World::new();
     let aegis = world.engine();
@@ -105,6 +122,26 @@ async fn a_record_made_while_a_restore_ran_says_so() {
     let job = world.end(&aegis, job.id).await.job;
     let record = me.record(job.result.as_ref().unwrap().record).await.unwrap();
     assert!(record.record.made_during.is_some());
+}
+
+#[tokio::test]
+async fn how_far_a_restore_came_is_never_taken_back() {
+    let world = World::new();
+    let aegis = world.engine();
+    let record = record(&world, &aegis).await;
+    let plan = plan(&aegis, record).await;
+    let me = tenant(&aegis);
+    let slow = Script::failing("no").taking(Duration::from_secs(100));
+    world.driver.script_next(WorkKind::Restore, slow);
+    me.execute_plan(plan, Execute::Confirmed).await.unwrap();
+    world.run(&aegis, Duration::from_secs(60)).await;
+    let seen = me.execution_status(plan).await.unwrap().percent();
+    assert!(seen >= 40, "{seen}");
+    assert_eq!(finish(&world, &aegis, plan).await, ExecutionStatus::Failed);
+    // Long enough for what was noted of its progress to be pruned.
+    world.run(&aegis, Duration::from_secs(30 * 24 * 3600)).await;
+    assert!(me.execution_status(plan).await.unwrap().percent() >= seen);
+    assert!(me.executions(plan, 1).await.unwrap()[0].percent() >= seen);
 }
 
 #[tokio::test]
@@ -223,7 +260,7 @@ async fn another_tenants_things_do_not_exist() {
     let other = aegis.tenant(TenantId::new("other").unwrap(), Principal::new("eve").unwrap()).unwrap();
     assert_eq!(other.record(record).await.unwrap_err().class(), ErrorClass::NotFound);
     let error = other.create_plan(NewPlan::new(name("steal"), record)).await.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::InvalidInput);
+    assert_eq!(error.class(), ErrorClass::NotFound);
     assert_eq!(other.create_job(new_job("x")).await.unwrap_err().class(), ErrorClass::InvalidInput);
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use aegis_core::{
     engine::{Aegis, EngineOptions, Running},
     model::{EventKind, JobStatus, Position, SlotOutcome},
-    seams::{Clock, JobQuery, RecordQuery, Scope},
+    seams::{Clock, JobQuery, RecordQuery, Scope, Window},
     testing::{MutantStore, StoreMutation},
 };
 use futures::StreamExt;
@@ -46,7 +46,7 @@ async fn schedules_fire_once_however_many_engines_run() {
     let policy = tenant(&engines[1]).create_policy(new_policy("often", 600)).await.unwrap().policy.id;
     let _running = start(&engines);
     world.clock.run_for(125 * MINUTE).await;
-    let slots = tenant(&engines[2]).slots(policy, 100).await.unwrap();
+    let slots = tenant(&engines[2]).slots(policy, Window::first(100)).await.unwrap().items;
     let jobs: HashSet<_> = slots
         .iter()
         .map(|slot| match slot.outcome {
@@ -138,7 +138,7 @@ async fn engines_that_die_in_turn_leave_every_slot_with_one_job() {
     }
     let _running = engines[0].start();
     world.clock.run_for(30 * MINUTE).await;
-    let slots = tenant(&engines[0]).slots(policy, 100).await.unwrap();
+    let slots = tenant(&engines[0]).slots(policy, Window::first(100)).await.unwrap().items;
     let mut jobs = HashSet::new();
     for slot in &slots {
         let SlotOutcome::Ran { job } = slot.outcome else { panic!("{slot:?} did not run") };

@@ -63,7 +63,7 @@ async fn the_records_that_a_policy_left_behind_elsewhere_are_a_group_like_any() 
     assert_eq!((run.group(), run.status, run.decisions.len()), (old.clone(), CheckStatus::Passed, 4));
     let present = me.run_retention(policy, Acknowledgement::None).await.unwrap();
     assert_eq!((present.group(), present.decisions.len()), (new, 2));
-    me.delete_policy(policy, None).await.unwrap();
+    me.delete_policy(policy).await.unwrap();
     let after = me.preview_group(&old, None).await.unwrap();
     assert!(
         after.decisions.iter().all(|decision| decision.kept),

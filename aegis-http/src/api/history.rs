@@ -2,7 +2,7 @@
 
 use aegis_core::{
     engine::PolicyAttainment,
-    model::{PolicyId, StorageUri, Timestamp},
+    model::{StorageUri, Timestamp},
     rules::exposure::{Attainment, Exposure, Objective},
     seams::{PolicyQuery, Scope},
 };
@@ -15,7 +15,7 @@ use crate::{
     app::App,
     auth::Viewer,
     error::AppError,
-    extract::Params,
+    extract::{Params, id_from},
     wire::{Time, days_ago, list_params},
 };
 
@@ -30,8 +30,7 @@ list_params! {
     /// Which policies, over which time.
     HistoryParams {
         /// This policy alone.
-        #[param(value_type = Option<String>)]
-        policy_id: Option<PolicyId>,
+        policy_id: Option<String>,
         /// Its first instant; 30 days ago unless given.
         #[param(value_type = Option<String>, format = DateTime)]
         from: Option<Timestamp>,
@@ -188,8 +187,8 @@ async fn get_compliance_history(
     let window = params.page().window()?;
     let from = params.from.unwrap_or_else(|| days_ago(&tenant, USUAL_DAYS));
     let to = params.to.unwrap_or_else(|| tenant.now());
-    let (policies, total) = match params.policy_id {
-        Some(policy) => (vec![policy], Some(1)),
+    let (policies, total) = match params.policy_id.as_deref() {
+        Some(policy) => (vec![id_from(policy)?], Some(1)),
         None => {
             let query = PolicyQuery::new(Scope::Tenant(tenant.id().clone())).with_window(window);
             let listing = tenant.policies(query).await?;

@@ -4,7 +4,7 @@ use aegis_core::{
     engine::{EngineError, RetentionPreview, Tenant},
     model::{
         ClusterName, EntityKey, PolicyId, RetentionDecision, RetentionGroup, RetentionRules, RetentionRun,
-        StorageUri,
+        RetentionRunId, StorageUri,
     },
     rules::retention::Acknowledgement,
     seams::ErrorClass,
@@ -19,7 +19,7 @@ use crate::{
     app::App,
     auth::{Admin, Viewer},
     error::{AppError, ErrorCode},
-    extract::{Body, Params},
+    extract::{Body, Id, Params, id_from},
     idempotency::{IdempotencyKey, once, stray},
     wire::{Fields, Time, list_params},
 };
@@ -30,6 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(preview_retention))
         .routes(routes!(resume_retention))
         .routes(routes!(run_retention, list_retention_runs))
+        .routes(routes!(get_retention_run))
 }
 
 /// Whose records to look at, and by which rules.
@@ -95,8 +96,14 @@ pub(crate) struct RunAnswer {
 /// Retention runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunList {
-    /// The newest first.
+    /// The newest first, without their decisions.
     runs: Vec<RunBody>,
+    /// How many match in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// Where the next page begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 /// A retention run.
@@ -114,8 +121,11 @@ pub(crate) struct RunBody {
     completed_at: Option<Time>,
     kept: usize,
     expired: usize,
-    decisions: Vec<DecisionBody>,
+    /// Every decision with its reasons; of a run that is shown by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decisions: Option<Vec<DecisionBody>>,
     /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
@@ -143,6 +153,7 @@ impl PreviewBody {
 }
 
 impl RunBody {
+    /// As lists have it.
     fn of(run: &RetentionRun) -> Self {
         Self {
             id: run.id.to_string(),
@@ -155,9 +166,14 @@ impl RunBody {
             completed_at: run.completed_at.map(Time),
             kept: count(&run.decisions, true),
             expired: count(&run.decisions, false),
-            decisions: run.decisions.iter().map(DecisionBody::of).collect(),
+            decisions: None,
             reason: run.reason.clone(),
         }
+    }
+
+    /// As it is shown by itself.
+    fn detailed(run: &RetentionRun) -> Self {
+        Self { decisions: Some(run.decisions.iter().map(DecisionBody::of).collect()), ..Self::of(run) }
     }
 }
 
@@ -305,7 +321,7 @@ async fn run_retention(
     let tenant = key.of(tenant, body.fingerprint);
     let run =
         once(&tenant, tenant.run_group(&group, acknowledgement), |made| made_before(&tenant, made)).await?;
-    Ok((StatusCode::CREATED, Json(RunAnswer { run: RunBody::of(&run) })))
+    Ok((StatusCode::CREATED, Json(RunAnswer { run: RunBody::detailed(&run) })))
 }
 
 /// Says go after the catalogue was rebuilt: retention decides again from now on.
@@ -343,12 +359,28 @@ async fn list_retention_runs(
     Viewer(tenant): Viewer,
     Params(params): Params<RunParams>,
 ) -> Result<Json<RunList>, AppError> {
-    let window = params.page().window()?;
+    let page = params.page();
     let Some(policy) = params.policy_id else {
         return Err(AppError::new(ErrorCode::BadRequest, "policy_id: it is missing: say whose runs"));
     };
-    let policy = policy.parse().map_err(|_| AppError::not_found("policy", &policy))?;
-    let policy = tenant.policy(policy).await?.policy.id;
-    let runs = tenant.retention_runs(policy, window.offset.saturating_add(window.limit)).await?;
-    Ok(Json(RunList { runs: runs.iter().skip(window.offset).map(|run| RunBody::of(run)).collect() }))
+    let policy = tenant.policy(id_from(&policy)?).await?.policy.id;
+    let listing = tenant.retention_runs(policy, page.window()?).await?;
+    let last = listing.items.last().map(|run| (run.started_at, run.id.as_uuid()));
+    Ok(Json(RunList {
+        next_cursor: page.next_cursor(listing.items.len(), last),
+        runs: listing.items.iter().map(|run| RunBody::of(run)).collect(),
+        total: listing.total,
+    }))
+}
+
+/// One retention run, with every decision.
+#[utoipa::path(
+    get, path = "/retention/runs/{run_id}", tag = "Retention", params(("run_id" = String, Path)),
+    responses((status = 200, description = "The run", body = RunAnswer))
+)]
+async fn get_retention_run(
+    Viewer(tenant): Viewer,
+    Id(id): Id<RetentionRunId>,
+) -> Result<Json<RunAnswer>, AppError> {
+    Ok(Json(RunAnswer { run: RunBody::detailed(&*tenant.retention_run(id).await?) }))
 }

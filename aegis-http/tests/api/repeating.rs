@@ -115,3 +115,55 @@ async fn pages_follow_one_another_by_cursor_without_a_gap() {
     );
     assert!(second.get("total").is_none() && second.get("next_cursor").is_none());
 }
+
+#[tokio::test]
+async fn running_a_policy_rests_on_the_etag_that_it_names() {
+    let world = World::open();
+    let made = world.ask(Ask::new("POST", "/api/v1/dr/policies").json(policy())).await;
+    let etag = made.headers["etag"].to_str().unwrap().to_owned();
+    let uri = format!("/api/v1/dr/policies/{}", made.with(201)["policy"]["id"].as_str().unwrap());
+    let run = || Ask::new("POST", &format!("{uri}/run")).header("if-match", &etag);
+    world.ask(run()).await.with(201);
+    world.put(&uri, json!({"rpo_hours": 12})).await.with(200);
+    world.ask(run()).await.refused(409, "conflict");
+}
+
+#[tokio::test]
+async fn what_is_done_with_a_plan_rests_on_the_etag_that_it_names() {
+    let world = World::open();
+    world.post("/api/v1/backups/jobs", job()).await.with(201);
+    world.run(120).await;
+    let records = world.get("/api/v1/backups/records").await.with(200);
+    let plan = json!({"name": "recover", "backup_record_id": records["records"][0]["id"]});
+    let made = world.ask(Ask::new("POST", "/api/v1/recovery/plans").json(plan)).await;
+    let stale = made.headers["etag"].to_str().unwrap().to_owned();
+    let uri = format!("/api/v1/recovery/plans/{}", made.with(201)["plan"]["id"].as_str().unwrap());
+    let hash = world.get(&uri).await.with(200)["plan"]["approval_hash"].clone();
+    let approve = |etag: &str| {
+        Ask::new("POST", &format!("{uri}/approve")).header("if-match", etag).json(json!({"hash": hash}))
+    };
+    let approved = world.ask(approve(&stale)).await;
+    let fresh = approved.headers["etag"].to_str().unwrap().to_owned();
+    approved.with(200);
+    world.ask(approve(&stale)).await.refused(409, "conflict");
+    let execute = uri.replace("/plans/", "/execute/");
+    let execute = |etag: &str, body: Value| Ask::new("POST", &execute).header("if-match", etag).json(body);
+    world.ask(execute(&stale, json!({"dry_run": true}))).await.refused(409, "conflict");
+    world.ask(execute(&stale, json!({"confirmed": true}))).await.refused(409, "conflict");
+    world.ask(execute(&fresh, json!({"confirmed": true}))).await.with(202);
+    let cancel = Ask::new("POST", &format!("{uri}/cancel"));
+    world.ask(cancel.clone().header("if-match", &stale)).await.refused(409, "conflict");
+    world.ask(cancel).await.with(200);
+}
+
+#[tokio::test]
+async fn a_request_without_anything_to_say_reads_its_body_all_the_same() {
+    let world = World::open();
+    let made = world.post("/api/v1/dr/policies", policy()).await.with(201);
+    let run = format!("/api/v1/dr/policies/{}/run", made["policy"]["id"].as_str().unwrap());
+    let ask = Ask::new("POST", &run).header("idempotency-key", "k1");
+    let first = world.ask(ask.clone()).await.with(201);
+    let again = world.ask(ask.clone().json(json!({}))).await.with(201);
+    assert_eq!(first["job"]["id"], again["job"]["id"]);
+    world.ask(ask.json(json!({"kind": "full"}))).await.refused(422, "validation_error");
+}

@@ -1,6 +1,8 @@
 //! Backup jobs, as people ask for them.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+
+use futures::future;
 
 use super::{Listing, Tenant};
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
         BackupJob, BackupKind, ClusterName, DisplayName, EntityKey, EventKind, JobId, JobStatus, Labels,
         NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
     },
-    seams::{Changeset, Feature, JobOrder, JobQuery, ProgressReport, Window},
+    seams::{Changeset, Conflict, Feature, JobOrder, JobQuery, ProgressReport, StoreExt, Window},
 };
 
 /// How long a manual backup is kept at the least unless it says otherwise.
@@ -152,9 +154,10 @@ impl Tenant {
     /// Runs a policy now, whatever its schedule says: the one thing that fires at once.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `VersionConflict` if it is not at [`if_version`](Self::if_version).
     pub async fn run_policy(&self, policy: PolicyId) -> Result<JobView, EngineError> {
         let policy = self.find::<Policy>(policy).await?;
+        self.check_version(&policy)?;
         let (changeset, id) = {
             let decider = self.decider();
             let mut changeset = self.changeset(&decider);
@@ -163,17 +166,24 @@ impl Tenant {
             job.created_by = self.principal.clone();
             let facts = job_facts(&job);
             changeset.insert(job, EventKind::JobCreated, facts);
+            if self.if_version.is_some() {
+                changeset.expect_unchanged(EntityKey::Policy(policy.id), policy.version);
+            }
             self.take_key(&mut changeset, EntityKey::Job(id));
             (changeset, id)
         };
-        self.commit_new(changeset).await?;
+        match self.commit(changeset).await? {
+            None => {}
+            Some(Conflict::Changed { .. }) => return Err(EngineError::VersionConflict { what: "policy" }),
+            Some(conflict) => return Err(unexpected(&conflict)),
+        }
         self.job(id).await.map_err(EngineError::after_change)
     }
 
     pub(super) async fn commit_new(&self, changeset: Changeset) -> Result<(), EngineError> {
         match self.commit(changeset).await? {
             None => Ok(()),
-            Some(conflict) => Err(EngineError::Internal(format!("a new entity met a conflict: {conflict}"))),
+            Some(conflict) => Err(unexpected(&conflict)),
         }
     }
 
@@ -217,6 +227,20 @@ impl Tenant {
         query.scope = self.scope();
         let page = self.core.store.jobs(&query).await?;
         Ok(Listing { items: page.items, total: page.total })
+    }
+
+    /// The jobs with these ids, hidden ones, too; what is no job of the tenant is left out.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn jobs_by_id(
+        &self,
+        ids: &[JobId],
+    ) -> Result<HashMap<JobId, Versioned<BackupJob>>, EngineError> {
+        let scope = self.scope();
+        let reads = ids.iter().map(|id| self.core.store.find::<BackupJob>(&scope, *id));
+        let found = future::try_join_all(reads).await?;
+        Ok(found.into_iter().flatten().map(|job| (job.id, job)).collect())
     }
 
     /// What deleting a job means: a waiting one is cancelled, a running one is asked to end, an
@@ -276,4 +300,8 @@ impl Tenant {
         }
         Ok(decider.cancel_job(job, changeset)?)
     }
+}
+
+fn unexpected(conflict: &Conflict) -> EngineError {
+    EngineError::Internal(format!("a new entity met a conflict: {conflict}"))
 }

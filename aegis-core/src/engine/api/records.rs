@@ -14,7 +14,7 @@ use crate::{
         RecordState, RecordStep, Timestamp, Verification, VerificationId, VerificationLevel, Versioned,
     },
     rules::retention::not_before,
-    seams::{BrowsePage, BrowseRequest, RecordQuery, RecordTotals, StoreExt, VerificationQuery},
+    seams::{BrowsePage, BrowseRequest, RecordQuery, RecordTotals, StoreExt, VerificationQuery, Window},
 };
 
 /// A hold to set.
@@ -263,11 +263,16 @@ impl Tenant {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn verifications(&self, record: RecordId) -> Result<Vec<Versioned<Verification>>, EngineError> {
+    pub async fn verifications(
+        &self,
+        record: RecordId,
+        window: Window,
+    ) -> Result<Listing<Versioned<Verification>>, EngineError> {
         self.find::<BackupRecord>(record).await?;
-        let mut query = VerificationQuery::new(self.scope());
+        let mut query = VerificationQuery::new(self.scope()).with_window(window);
         query.record = Some(record);
-        Ok(self.core.store.verifications(&query).await?.items)
+        let page = self.core.store.verifications(&query).await?;
+        Ok(Listing { items: page.items, total: page.total })
     }
 
     /// One page of a record's entries directly below `path`.
@@ -293,6 +298,6 @@ impl Tenant {
             after,
             limit: limit.clamp(1, 1000),
         };
-        Ok(served.driver.browse(&request).await?)
+        Ok(self.core.answer_of(served.driver.browse(&request)).await?)
     }
 }

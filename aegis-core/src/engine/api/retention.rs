@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Tenant;
+use super::{Listing, Tenant};
 use crate::{
     engine::{
         EngineError,
@@ -153,18 +153,19 @@ impl Tenant {
         self.find::<RetentionRun>(id).await
     }
 
-    /// Retention runs of a policy, newest first, at most `limit`.
+    /// Retention runs of a policy, newest first.
     ///
     /// # Errors
     /// As every call.
     pub async fn retention_runs(
         &self,
         policy: PolicyId,
-        limit: usize,
-    ) -> Result<Vec<Versioned<RetentionRun>>, EngineError> {
-        let mut query = RetentionRunQuery::new(self.scope()).with_window(Window::first(limit));
+        window: Window,
+    ) -> Result<Listing<Versioned<RetentionRun>>, EngineError> {
+        let mut query = RetentionRunQuery::new(self.scope()).with_window(window);
         query.policy = Some(policy);
-        Ok(self.core.store.retention_runs(&query).await?.items)
+        let page = self.core.store.retention_runs(&query).await?;
+        Ok(Listing { items: page.items, total: page.total })
     }
 
     /// Whether nothing expires until a person says go.

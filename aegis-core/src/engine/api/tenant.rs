@@ -9,7 +9,7 @@ use crate::{
         decide::Decider,
         runtime::{Core, Outcome, RETRIES, commit},
     },
-    model::{ClusterName, Principal, StorageUri, Stored, TenantId, Timestamp, Versioned},
+    model::{ClusterName, Principal, StorageUri, Stored, TenantId, Timestamp, Version, Versioned},
     seams::{Capabilities, Changeset, Conflict, Scope, StoreExt},
 };
 
@@ -24,6 +24,7 @@ pub struct Tenant {
     pub(super) tenant: TenantId,
     pub(super) principal: Principal,
     pub(super) once: Option<Once>,
+    pub(super) if_version: Option<Version>,
 }
 
 /// A part of a list.
@@ -37,7 +38,7 @@ pub struct Listing<T> {
 
 impl Tenant {
     pub(crate) const fn new(core: Arc<Core>, tenant: TenantId, principal: Principal) -> Self {
-        Self { core, tenant, principal, once: None }
+        Self { core, tenant, principal, once: None, if_version: None }
     }
 
     /// Whose things these are.
@@ -56,6 +57,25 @@ impl Tenant {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.core.clock.now()
+    }
+
+    /// The same, with a request that takes effect only while the policy or plan that it is about is at
+    /// this version, and is refused as `VersionConflict` otherwise; whatever its version if `None`.
+    /// Serves one call.
+    #[must_use]
+    pub const fn if_version(mut self, version: Option<Version>) -> Self {
+        self.if_version = version;
+        self
+    }
+
+    /// Refuses what is not at the version that the request rests on.
+    pub(super) fn check_version<T: Stored>(&self, found: &Versioned<T>) -> Result<(), EngineError> {
+        match self.if_version {
+            Some(version) if version != found.version => {
+                Err(EngineError::VersionConflict { what: T::KIND.as_str() })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn scope(&self) -> Scope {

@@ -5,7 +5,7 @@ mod wire;
 
 use aegis_core::{
     engine::{EngineError, Tenant},
-    model::{CheckStatus, ClusterName, DrTest, DrTestId, EntityKey, PolicyId, RecordId, Versioned},
+    model::{CheckStatus, ClusterName, DrTest, DrTestId, EntityKey, Versioned},
     seams::{DrTestQuery, Scope},
 };
 use axum::{Json, http::StatusCode};
@@ -20,7 +20,7 @@ use crate::{
     app::App,
     auth::{Operator, Viewer},
     error::AppError,
-    extract::{Body, Id, Params},
+    extract::{Body, Id, Params, id_from},
     idempotency::{IdempotencyKey, once, stray},
     wire::list_params,
 };
@@ -62,11 +62,9 @@ list_params! {
         #[param(value_type = Option<String>)]
         cluster: Option<ClusterName>,
         /// Of this policy.
-        #[param(value_type = Option<String>)]
-        policy_id: Option<PolicyId>,
+        policy_id: Option<String>,
         /// Of this record.
-        #[param(value_type = Option<String>)]
-        record_id: Option<RecordId>,
+        record_id: Option<String>,
         /// In this state.
         #[param(value_type = Option<String>)]
         status: Option<CheckStatus>,
@@ -85,8 +83,8 @@ async fn list_dr_tests(
     let page = params.page();
     let mut query = DrTestQuery::new(Scope::Tenant(tenant.id().clone())).with_window(page.window()?);
     query.cluster = params.cluster;
-    query.policy = params.policy_id;
-    query.record = params.record_id;
+    query.policy = params.policy_id.as_deref().map(id_from).transpose()?;
+    query.record = params.record_id.as_deref().map(id_from).transpose()?;
     query.status = params.status;
     let listing = tenant.dr_tests(query).await?;
     let last = listing.items.last().map(|test| (test.started_at, test.id.as_uuid()));

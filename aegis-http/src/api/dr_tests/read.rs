@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use aegis_core::{
     engine::{DrSubject, NewDrTest},
     model::{
-        ClusterName, DisplayName, DrDestination, DrKeep, DrTarget, DrTestRule, NamespaceName, PolicyId,
-        RecordChoice, RecordId,
+        ClusterName, DisplayName, DrDestination, DrKeep, DrTarget, DrTestRule, NamespaceName, RecordChoice,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     api::policies::{schedule, schedule_text},
     error::AppError,
+    extract::id_from,
     wire::Fields,
 };
 
@@ -154,7 +154,7 @@ impl RunDrTest {
         let mut fields = Fields::default();
         let choice = fields.hours("random_within_hours", self.random_within_hours);
         let choice = choice.map_or(RecordChoice::Latest, RecordChoice::RandomWithin);
-        let subject = self.subject(&mut fields, choice);
+        let subject = self.subject(&mut fields, choice)?;
         if self.target.is_none() {
             fields.refuse("target", "it is missing: say where to restore to");
         }
@@ -172,25 +172,19 @@ impl RunDrTest {
         fields.finish(new)
     }
 
-    fn subject(&self, fields: &mut Fields, choice: RecordChoice) -> Option<DrSubject> {
-        match (&self.policy_id, &self.cluster, &self.backup_record_id) {
-            (Some(policy), None, None) => {
-                let policy: Option<PolicyId> = fields.parse("policy_id", Some(policy));
-                policy.map(|policy| DrSubject::Policy(policy, choice))
-            }
+    fn subject(&self, fields: &mut Fields, choice: RecordChoice) -> Result<Option<DrSubject>, AppError> {
+        Ok(match (&self.policy_id, &self.cluster, &self.backup_record_id) {
+            (Some(policy), None, None) => Some(DrSubject::Policy(id_from(policy)?, choice)),
             (None, Some(cluster), None) => {
                 let cluster: Option<ClusterName> = fields.parse("cluster", Some(cluster));
                 cluster.map(|cluster| DrSubject::Cluster(cluster, choice))
             }
-            (None, None, Some(record)) => {
-                let record: Option<RecordId> = fields.parse("backup_record_id", Some(record));
-                record.map(DrSubject::Record)
-            }
+            (None, None, Some(record)) => Some(DrSubject::Record(id_from(record)?)),
             _ => {
                 fields.refuse("policy_id", "give exactly one of policy_id, cluster and backup_record_id");
                 None
             }
-        }
+        })
     }
 }
 

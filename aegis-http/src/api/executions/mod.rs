@@ -15,7 +15,7 @@ use crate::{
     app::App,
     auth::{Operator, Viewer},
     error::AppError,
-    extract::{Body, Id},
+    extract::{Body, Id, IfMatch},
     idempotency::{IdempotencyKey, once, stray},
 };
 
@@ -25,15 +25,17 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Executes a plan, or says what that would do.
 ///
-/// A dry run changes nothing and needs no confirmation.
+/// A dry run changes nothing, needs no confirmation and leaves an Idempotency-Key free.
 #[utoipa::path(
     post, path = "/recovery/execute/{plan_id}", tag = "Recovery execution",
-    params(("plan_id" = String, Path)), request_body = ExecutePlan,
+    params(("plan_id" = String, Path), ("If-Match" = Option<String>, Header, description = "Only if it still has this ETag")),
+    request_body = ExecutePlan,
     responses((status = 202, description = "It has begun, or what it would do", body = ExecutionAnswer))
 )]
 async fn execute_plan(
     Operator(tenant): Operator,
     Id(id): Id<PlanId>,
+    IfMatch(version): IfMatch,
     key: IdempotencyKey,
     body: Body<ExecutePlan>,
 ) -> Result<(StatusCode, Json<ExecutionAnswer>), AppError> {
@@ -45,10 +47,10 @@ async fn execute_plan(
             return Err(AppError::field("confirmed", message));
         }
     };
-    let tenant = key.of(tenant, body.fingerprint);
+    let tenant = key.of(tenant, body.fingerprint).if_version(version);
     let began = once(&tenant, tenant.execute_plan(id, execute), |made| made_before(&tenant, made)).await?;
     let execution = match began {
-        Executed::Started(view) => ExecutionBody::detailed(&view),
+        Executed::Started(view) => ExecutionBody::of(&view),
         Executed::Preview(preview) => ExecutionBody::preview(id, tenant.now(), *preview),
     };
     Ok((StatusCode::ACCEPTED, Json(ExecutionAnswer { execution })))
@@ -72,5 +74,5 @@ async fn get_execution_status(
     Id(id): Id<PlanId>,
 ) -> Result<Json<ExecutionAnswer>, AppError> {
     let view = tenant.execution_status(id).await?;
-    Ok(Json(ExecutionAnswer { execution: ExecutionBody::detailed(&view) }))
+    Ok(Json(ExecutionAnswer { execution: ExecutionBody::of(&view) }))
 }

@@ -4,7 +4,7 @@ mod wire;
 
 use aegis_core::{
     engine::{EngineError, JobView, Tenant},
-    model::{ClusterName, EntityKey, JobId, JobStatus, PolicyId, Timestamp},
+    model::{ClusterName, EntityKey, JobId, JobStatus, Timestamp},
     seams::{JobQuery, Scope},
 };
 use axum::{Json, http::StatusCode};
@@ -16,7 +16,7 @@ use crate::{
     app::App,
     auth::{Operator, Viewer},
     error::AppError,
-    extract::{Body, Id, Params},
+    extract::{Body, Id, Params, id_from},
     idempotency::{IdempotencyKey, once, stray},
     wire::{bound, days_ago, list_params},
 };
@@ -41,8 +41,7 @@ list_params! {
         #[param(value_type = Option<String>)]
         status: Option<JobStatus>,
         /// Of this policy.
-        #[param(value_type = Option<String>)]
-        policy_id: Option<PolicyId>,
+        policy_id: Option<String>,
         /// Made at this time or later; 30 days ago unless given.
         #[param(value_type = Option<String>, format = DateTime)]
         from: Option<Timestamp>,
@@ -95,7 +94,7 @@ async fn list_jobs(
     query.from = Some(params.from.map_or_else(|| days_ago(&tenant, USUAL_DAYS), bound));
     query.to = params.to.map(bound);
     query.cluster = params.cluster;
-    query.policy = params.policy_id;
+    query.policy = params.policy_id.as_deref().map(id_from).transpose()?;
     query.statuses = params.status.into_iter().collect();
     let listing = tenant.jobs(query).await?;
     let last = listing.items.last().map(|job| (job.created_at, job.id.as_uuid()));

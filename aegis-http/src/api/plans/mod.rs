@@ -16,7 +16,7 @@ use crate::{
     app::App,
     auth::{Approver, Operator, Viewer},
     error::AppError,
-    extract::{Body, Id, IfMatch, Params, etag},
+    extract::{Body, Id, IfMatch, Nothing, OptionalBody, Params, etag},
     idempotency::{IdempotencyKey, once, stray},
     wire::list_params,
 };
@@ -107,7 +107,7 @@ async fn shown(tenant: &Tenant, view: PlanView) -> Result<impl IntoResponse + us
     let executions = tenant.executions(view.plan.id, HISTORY).await?;
     let mut plan = PlanBody::of(&view.plan);
     plan.approval_hash = view.hash.map(|hash| hash.0);
-    plan.execution_history = Some(executions.iter().map(|execution| ExecutionBody::of(execution)).collect());
+    plan.execution_history = Some(executions.iter().map(ExecutionBody::of).collect());
     Ok((etag(view.plan.version), Json(PlanAnswer { plan })))
 }
 
@@ -122,41 +122,47 @@ async fn delete_plan(
     Id(id): Id<PlanId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, AppError> {
-    tenant.delete_plan(id, version).await?;
+    tenant.if_version(version).delete_plan(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Approves a plan as it would be executed now, for one execution.
 #[utoipa::path(
     post, path = "/recovery/plans/{plan_id}/approve", tag = "Recovery plans",
-    params(("plan_id" = String, Path)), request_body = ApprovePlan,
+    params(("plan_id" = String, Path), ("If-Match" = Option<String>, Header, description = "Only if it still has this ETag")),
+    request_body = ApprovePlan,
     responses((status = 200, description = "The plan", body = PlanAnswer))
 )]
 async fn approve_plan(
     Approver(tenant): Approver,
     Id(id): Id<PlanId>,
+    IfMatch(version): IfMatch,
     key: IdempotencyKey,
     body: Body<ApprovePlan>,
 ) -> Result<impl IntoResponse, AppError> {
     let Some(hash) = body.value.hash else {
         return Err(AppError::field("hash", "it is missing: send the plan's approval_hash as you read it"));
     };
-    let (tenant, hash) = (key.of(tenant, body.fingerprint), PlanHash(hash));
+    let (tenant, hash) = (key.of(tenant, body.fingerprint).if_version(version), PlanHash(hash));
     let view = once(&tenant, tenant.approve_plan(id, &hash), |made| made_before(&tenant, made)).await?;
     shown(&tenant, view).await
 }
 
 /// Gives a plan up, or asks its running execution to end.
 #[utoipa::path(
-    post, path = "/recovery/plans/{plan_id}/cancel", tag = "Recovery plans", params(("plan_id" = String, Path)),
+    post, path = "/recovery/plans/{plan_id}/cancel", tag = "Recovery plans",
+    params(("plan_id" = String, Path), ("If-Match" = Option<String>, Header, description = "Only if it still has this ETag")),
+    request_body = Option<Nothing>,
     responses((status = 200, description = "The plan", body = PlanAnswer))
 )]
 async fn cancel_plan(
     Operator(tenant): Operator,
     Id(id): Id<PlanId>,
+    IfMatch(version): IfMatch,
     key: IdempotencyKey,
+    OptionalBody(body): OptionalBody<Nothing>,
 ) -> Result<impl IntoResponse, AppError> {
-    let tenant = key.of(tenant, String::new());
+    let tenant = key.of(tenant, body.fingerprint).if_version(version);
     let view = once(&tenant, tenant.cancel_plan(id), |made| made_before(&tenant, made)).await?;
     shown(&tenant, view).await
 }

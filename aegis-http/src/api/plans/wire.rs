@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::ExecutionBody;
 use crate::{
     error::AppError,
+    extract::id_from,
     wire::{self, Fields, Time},
 };
 
@@ -79,7 +80,8 @@ impl CreatePlan {
     pub(super) fn read(self) -> Result<NewPlan, AppError> {
         let mut fields = Fields::default();
         let name = fields.require("name", self.name.as_deref());
-        let record: Option<RecordId> = fields.require("backup_record_id", self.backup_record_id.as_deref());
+        let record = fields.require::<String>("backup_record_id", self.backup_record_id.as_deref());
+        let record: Option<RecordId> = record.as_deref().map(id_from).transpose()?;
         let target_cluster = fields.parse("target_cluster", self.target_cluster.as_deref());
         let namespaces = wire::selection(&mut fields, "target_namespaces", self.target_namespaces, None);
         let mapping = mapping(&mut fields, self.namespace_mapping.unwrap_or_default());

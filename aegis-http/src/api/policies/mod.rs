@@ -5,12 +5,10 @@ mod retention;
 mod update;
 mod wire;
 
-use std::collections::HashMap;
-
 use aegis_core::{
     engine::{EngineError, PolicyView, Tenant},
-    model::{BackupJob, ClusterName, EntityKey, JobId, PolicyId, Slot, Versioned},
-    seams::{ErrorClass, JobQuery, PolicyQuery, Scope, Window},
+    model::{ClusterName, EntityKey, PolicyId, Slot, Versioned},
+    seams::{ErrorClass, PolicyQuery, Scope, Window},
 };
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,7 +24,7 @@ use crate::{
     app::App,
     auth::{Admin, Operator, Viewer},
     error::{AppError, ErrorCode},
-    extract::{Body, Id, IfMatch, Params, etag},
+    extract::{Body, Id, IfMatch, Nothing, OptionalBody, Params, etag},
     idempotency::{IdempotencyKey, once, stray},
     wire::{Time, list_params},
 };
@@ -119,22 +117,16 @@ async fn list_policies(
 async fn get_policy(Viewer(tenant): Viewer, Id(id): Id<PolicyId>) -> Result<impl IntoResponse, AppError> {
     let view = tenant.policy(id).await?;
     let mut policy = PolicyBody::detailed(&view);
-    policy.run_history = Some(runs(&tenant, id, HISTORY).await?);
+    let slots = tenant.slots(id, Window::first(HISTORY)).await?.items;
+    policy.run_history = Some(runs(&tenant, &slots).await?);
     Ok((etag(view.policy.version), Json(PolicyAnswer { policy })))
 }
 
-/// The newest slots of a policy, with the jobs that ran for them.
-async fn runs(tenant: &Tenant, id: PolicyId, limit: usize) -> Result<Vec<RunBody>, AppError> {
-    let slots: Vec<Versioned<Slot>> = tenant.slots(id, limit).await?;
-    let mut query = JobQuery::new(Scope::Tenant(tenant.id().clone()));
-    query.policy = Some(id);
-    query.hidden = true;
-    // Jobs are made at their slots or after.
-    query.from = slots.last().map(|slot| slot.nominal_at);
-    query.window = Window::first(if slots.is_empty() { 0 } else { Window::ALL.limit });
-    let jobs = tenant.jobs(query).await?.items;
-    let by_id: HashMap<JobId, &BackupJob> = jobs.iter().map(|job| (job.id, &**job)).collect();
-    Ok(slots.iter().map(|slot| RunBody::of(slot, &by_id)).collect())
+/// Slots with the jobs that ran for them.
+async fn runs(tenant: &Tenant, slots: &[Versioned<Slot>]) -> Result<Vec<RunBody>, AppError> {
+    let ids: Vec<_> = slots.iter().filter_map(|slot| slot.outcome.job()).collect();
+    let jobs = tenant.jobs_by_id(&ids).await?;
+    Ok(slots.iter().map(|slot| RunBody::of(slot, &jobs)).collect())
 }
 
 /// Changes a policy: what is left out stays, what is `null` is cleared.
@@ -152,8 +144,8 @@ async fn update_policy(
 ) -> Result<impl IntoResponse, AppError> {
     for _ in 0..TRIES {
         let current = tenant.policy(id).await?.policy;
-        let mut change = body.value.read(&current)?;
-        change.if_version = Some(version.unwrap_or(current.version));
+        let change = body.value.read(&current)?;
+        let tenant = tenant.clone().if_version(Some(version.unwrap_or(current.version)));
         match tenant.update_policy(id, change).await {
             // The last write wins: it is decided again on what is there now.
             Err(error) if version.is_none() && error.class() == ErrorClass::VersionConflict => {}
@@ -181,21 +173,25 @@ async fn delete_policy(
     Id(id): Id<PolicyId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, AppError> {
-    tenant.delete_policy(id, version).await?;
+    tenant.if_version(version).delete_policy(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Runs a policy now, whatever its schedule says.
 #[utoipa::path(
-    post, path = "/dr/policies/{policy_id}/run", tag = "DR policies", params(("policy_id" = String, Path)),
+    post, path = "/dr/policies/{policy_id}/run", tag = "DR policies",
+    params(("policy_id" = String, Path), ("If-Match" = Option<String>, Header, description = "Only if it still has this ETag")),
+    request_body = Option<Nothing>,
     responses((status = 201, description = "The job", body = JobAnswer))
 )]
 async fn run_policy(
     Operator(tenant): Operator,
     Id(id): Id<PolicyId>,
+    IfMatch(version): IfMatch,
     key: IdempotencyKey,
+    OptionalBody(body): OptionalBody<Nothing>,
 ) -> Result<(StatusCode, Json<JobAnswer>), AppError> {
-    let tenant = key.of(tenant, String::new());
+    let tenant = key.of(tenant, body.fingerprint).if_version(version);
     let view = once(&tenant, tenant.run_policy(id), |made| jobs::made_before(&tenant, made)).await?;
     Ok((StatusCode::CREATED, Json(JobAnswer { job: JobBody::detailed(&view) })))
 }
@@ -216,8 +212,13 @@ async fn list_slots(
     Id(id): Id<PolicyId>,
     Params(params): Params<SlotParams>,
 ) -> Result<Json<SlotList>, AppError> {
-    let window = params.page().window()?;
-    let runs = runs(&tenant, id, window.offset.saturating_add(window.limit)).await?;
-    let next_run_at = tenant.policy(id).await?.state.and_then(|state| state.next_run_at).map(Time);
-    Ok(Json(SlotList { slots: runs.into_iter().skip(window.offset).collect(), next_run_at }))
+    let page = params.page();
+    let listing = tenant.slots(id, page.window()?).await?;
+    let last = listing.items.last().map(|slot| (slot.nominal_at, id.as_uuid()));
+    Ok(Json(SlotList {
+        next_cursor: page.next_cursor(listing.items.len(), last),
+        slots: runs(&tenant, &listing.items).await?,
+        total: listing.total,
+        next_run_at: tenant.policy(id).await?.state.and_then(|state| state.next_run_at).map(Time),
+    }))
 }

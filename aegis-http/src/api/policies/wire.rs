@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use aegis_core::{
     engine::{PolicyView, Tenant},
-    model::{BackupJob, ClusterName, Frequency, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome},
+    model::{
+        BackupJob, ClusterName, Frequency, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome, Versioned,
+    },
     seams::Feature,
 };
 use serde::Serialize;
@@ -41,7 +43,14 @@ pub(crate) struct PolicyList {
 pub(crate) struct SlotList {
     /// The slots, the newest first.
     pub(super) slots: Vec<RunBody>,
+    /// How many there are in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) total: Option<u64>,
+    /// Where the next page begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_cursor: Option<String>,
     /// The next one to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_run_at: Option<Time>,
 }
 
@@ -60,21 +69,27 @@ pub(crate) struct PolicyBody {
     schedule_human: String,
     /// The schedule in four words, where it was given so.
     #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     frequency: Option<Frequency>,
-    /// Whose wall clock; `null` of `@every`.
+    /// Whose wall clock; left out of `@every`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     timezone: Option<String>,
     #[schema(value_type = Object)]
     schedule_options: ScheduleOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retention_days: Option<u32>,
     retention: RetentionBody,
     include_volumes: bool,
     storage_backend: String,
     storage_location: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rpo_hours: Option<Hours>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rto_hours: Option<Hours>,
     enabled: bool,
     created_at: Time,
     updated_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
     next_run_at: Option<Time>,
     last_run_at: Option<Time>,
     last_run_status: Option<String>,
@@ -84,10 +99,13 @@ pub(crate) struct PolicyBody {
     max_attempts: u32,
     /// How long an attempt may run.
     timeout_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     verify: Option<String>,
     count_partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     count_verified: Option<String>,
     /// The DR tests that prove it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     dr_test: Option<DrRuleBody>,
     labels: BTreeMap<String, String>,
     created_by: String,
@@ -107,6 +125,7 @@ pub(crate) struct RunBody {
     run_at: Time,
     /// That of its job if it ran, else `coalesced`, `skipped`, `expired` or `missed`.
     status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<u64>,
     /// `ran`, `coalesced`, `skipped`, `expired` or `missed`.
     outcome: &'static str,
@@ -195,14 +214,14 @@ impl PolicyBody {
 }
 
 impl RunBody {
-    pub(super) fn of(slot: &Slot, jobs: &HashMap<JobId, &BackupJob>) -> Self {
+    pub(super) fn of(slot: &Slot, jobs: &HashMap<JobId, Versioned<BackupJob>>) -> Self {
         let outcome = slot.outcome.label();
-        let (job, coalesced_into, reason) = match slot.outcome {
-            SlotOutcome::Ran { job } => (Some(job), None, None),
-            SlotOutcome::Coalesced { into } => (None, Some(into), None),
-            SlotOutcome::Skipped { reason } => (None, None, Some(reason.label())),
-            SlotOutcome::Missed { reason } => (None, None, Some(reason.label())),
-            SlotOutcome::Expired => (None, None, None),
+        let job = slot.outcome.job();
+        let (coalesced_into, reason) = match slot.outcome {
+            SlotOutcome::Ran { .. } | SlotOutcome::Expired => (None, None),
+            SlotOutcome::Coalesced { into } => (Some(into), None),
+            SlotOutcome::Skipped { reason } => (None, Some(reason.label())),
+            SlotOutcome::Missed { reason } => (None, Some(reason.label())),
         };
         let ran = job.and_then(|id| jobs.get(&id));
         let took = ran.and_then(|job| Some(job.completed_at?.since(job.started_at?)));

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     auth::Viewer,
     error::AppError,
-    extract::{Id, Params},
+    extract::{Id, Params, id_from},
     wire::{bound, days_ago, list_params},
 };
 
@@ -47,8 +47,7 @@ list_params! {
         #[param(value_type = Option<String>)]
         storage_backend: Option<StorageBackend>,
         /// Of this policy.
-        #[param(value_type = Option<String>)]
-        policy_id: Option<aegis_core::model::PolicyId>,
+        policy_id: Option<String>,
         /// In this state; those whose data is there unless given.
         #[param(value_type = Option<String>)]
         state: Option<RecordState>,
@@ -69,7 +68,7 @@ async fn list_records(
     query.from = Some(params.from.map_or_else(|| days_ago(&tenant, USUAL_DAYS), bound));
     query.to = params.to.map(bound);
     query.cluster = params.cluster;
-    query.policy = params.policy_id;
+    query.policy = params.policy_id.as_deref().map(id_from).transpose()?;
     query.backend = params.storage_backend;
     query.states = match params.state {
         Some(state) => vec![state],

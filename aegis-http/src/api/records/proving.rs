@@ -16,7 +16,7 @@ use crate::{
     error::AppError,
     extract::{Id, OptionalBody, Params},
     idempotency::{IdempotencyKey, once, stray},
-    wire::{Fields, Time, lines},
+    wire::{Fields, Time, lines, list_params},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -44,6 +44,12 @@ pub(crate) struct VerificationAnswer {
 pub(crate) struct VerificationList {
     /// The newest first.
     verifications: Vec<VerificationBody>,
+    /// How many there are in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// Where the next page begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 /// A check of a record.
@@ -125,19 +131,30 @@ async fn made_before(tenant: &Tenant, made: EntityKey) -> Result<Versioned<Verif
     }
 }
 
+list_params! {
+    /// Which checks.
+    VerificationParams {}
+}
+
 /// The checks of a record, the newest first.
 #[utoipa::path(
     get, path = "/backups/records/{record_id}/verifications", tag = "Backup records",
-    params(("record_id" = String, Path)),
-    responses((status = 200, description = "The checks", body = VerificationList))
+    params(("record_id" = String, Path), VerificationParams),
+    responses((status = 200, description = "A page of checks", body = VerificationList))
 )]
 async fn list_verifications(
     Viewer(tenant): Viewer,
     Id(id): Id<RecordId>,
+    Params(params): Params<VerificationParams>,
 ) -> Result<Json<VerificationList>, AppError> {
-    let verifications = tenant.verifications(id).await?;
-    let verifications = verifications.iter().map(|verification| VerificationBody::of(verification)).collect();
-    Ok(Json(VerificationList { verifications }))
+    let page = params.page();
+    let listing = tenant.verifications(id, page.window()?).await?;
+    let last = listing.items.last().map(|check| (check.started_at, check.id.as_uuid()));
+    Ok(Json(VerificationList {
+        next_cursor: page.next_cursor(listing.items.len(), last),
+        verifications: listing.items.iter().map(|check| VerificationBody::of(check)).collect(),
+        total: listing.total,
+    }))
 }
 
 /// Which entries of a record.

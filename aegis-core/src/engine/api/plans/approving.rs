@@ -5,7 +5,7 @@ use crate::{
     engine::EngineError,
     model::{
         Approval, ApprovalRule, EntityKey, EventFacts, EventKind, ExecutionId, Machine, PlanHash, PlanId,
-        PlanStatus, PlanStepKind, RecoveryExecution, RecoveryPlan,
+        PlanStatus, PlanStepKind, RecoveryExecution, RecoveryPlan, Versioned,
     },
     seams::Feature,
 };
@@ -15,7 +15,8 @@ impl Tenant {
     /// execution. Idempotent per principal.
     ///
     /// # Errors
-    /// `NotFound`; `VersionConflict` if what would run is not what `hash` names; `Forbidden` if
+    /// `NotFound`; `VersionConflict` if what would run is not what `hash` names, or the plan is not at
+    /// [`if_version`](Self::if_version); `Forbidden` if
     /// the tenant asks for a second person and this is the author; `InvalidTransition`.
     pub async fn approve_plan(&self, id: PlanId, hash: &PlanHash) -> Result<PlanView, EngineError> {
         let rule = self.approval_rule();
@@ -30,6 +31,7 @@ impl Tenant {
             ));
         }
         self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
+            self.check_version(plan)?;
             // A failed plan stays what it is: the approval serves its next execution.
             let takes_more = matches!(plan.status, PlanStatus::Approved | PlanStatus::Failed);
             if takes_more
@@ -56,15 +58,17 @@ impl Tenant {
     /// Gives a plan up, or asks its running execution to end.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidTransition` if it has ended; `Unsupported` if it runs and its driver
-    /// can't cancel.
+    /// `NotFound`; `VersionConflict` if it is not at [`if_version`](Self::if_version);
+    /// `InvalidTransition` if it has ended; `Unsupported` if it runs and its driver can't cancel.
     pub async fn cancel_plan(&self, id: PlanId) -> Result<PlanView, EngineError> {
         let plan = self.find::<RecoveryPlan>(id).await?;
         if let (PlanStatus::Executing, Some(execution)) = (plan.status, plan.execution) {
-            self.cancel_execution(execution).await?;
+            self.check_version(&plan)?;
+            self.cancel_execution(execution, &plan).await?;
             return self.plan(id).await.map_err(EngineError::after_change);
         }
         self.change::<RecoveryPlan>(id, |decider, plan, mut changeset| {
+            self.check_version(plan)?;
             let next = RecoveryPlan::clone(plan).apply(PlanStepKind::Cancel, decider.now)?;
             changeset.update(plan.version, next, EventKind::PlanCancelled, plan_facts(plan));
             self.take_key(&mut changeset, EntityKey::Plan(id));
@@ -74,7 +78,11 @@ impl Tenant {
         self.plan(id).await.map_err(EngineError::after_change)
     }
 
-    async fn cancel_execution(&self, id: ExecutionId) -> Result<(), EngineError> {
+    async fn cancel_execution(
+        &self,
+        id: ExecutionId,
+        plan: &Versioned<RecoveryPlan>,
+    ) -> Result<(), EngineError> {
         let execution = self.find::<RecoveryExecution>(id).await?;
         let served = self.core.cluster_of(&self.tenant, &execution.target_cluster)?;
         if !served.driver.capabilities().has(Feature::CancelRestore) {
@@ -90,6 +98,9 @@ impl Tenant {
             }
             let mut next = RecoveryExecution::clone(execution);
             next.cancel_requested_at = Some(decider.now);
+            if self.if_version.is_some() {
+                changeset.expect_unchanged(EntityKey::Plan(plan.id), plan.version);
+            }
             let facts = record_of_execution(execution);
             changeset.update(execution.version, next, EventKind::ExecutionCancelRequested, facts);
             Ok(changeset)

@@ -46,16 +46,16 @@ pub struct ExecutionView {
 }
 
 impl ExecutionView {
-    /// Whole per cent; 100 once it has ended well, as far as it came otherwise.
+    /// Whole per cent; 100 once it has ended well, as far as it came otherwise. Never goes back.
     #[must_use]
     pub fn percent(&self) -> u8 {
         match self.execution.status {
             ExecutionStatus::Completed => 100,
-            ExecutionStatus::Executing
-            | ExecutionStatus::PartiallyFailed
-            | ExecutionStatus::Failed
-            | ExecutionStatus::Cancelled => {
+            ExecutionStatus::Executing => {
                 self.progress.as_ref().and_then(|report| report.progress.percent()).unwrap_or(0)
+            }
+            ExecutionStatus::PartiallyFailed | ExecutionStatus::Failed | ExecutionStatus::Cancelled => {
+                self.execution.percent
             }
         }
     }
@@ -65,7 +65,8 @@ impl Tenant {
     /// Executes a plan, or says what that would do.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidTransition` (not approved, already executing, or another restore into
+    /// `NotFound`; `VersionConflict` if it is not at [`if_version`](Self::if_version);
+    /// `InvalidTransition` (not approved, already executing, or another restore into
     /// the same namespaces is active, with what is missing); `Unsupported`; as the driver answers.
     pub async fn execute_plan(&self, id: PlanId, execute: Execute) -> Result<Executed, EngineError> {
         match execute {
@@ -80,6 +81,7 @@ impl Tenant {
 
     async fn preview_plan(&self, id: PlanId) -> Result<RestorePreview, EngineError> {
         let plan = self.find::<RecoveryPlan>(id).await?;
+        self.check_version(&plan)?;
         let resolved = self.resolve(&plan).await?;
         let served = self.core.cluster_of(&self.tenant, &plan.target_cluster)?;
         if !served.driver.capabilities().has(Feature::Preview) {
@@ -93,7 +95,7 @@ impl Tenant {
             options: plan.options.clone(),
             purpose: RestorePurpose::Recovery,
         };
-        let mut preview = served.driver.preview(&self.tenant, &work).await?;
+        let mut preview = self.core.answer_of(served.driver.preview(&self.tenant, &work)).await?;
         if !restorable {
             preview.obstacles.push(format!("record `{}` can't be restored", resolved.record.id));
         }
@@ -104,6 +106,7 @@ impl Tenant {
         let mut name_taken = NameTaken::No;
         for _ in 0..RETRIES {
             let plan = self.find::<RecoveryPlan>(id).await?;
+            self.check_version(&plan)?;
             // The step is asked for first, so that a plan that is executing says just that.
             plan.status.after(PlanStepKind::Execute)?;
             let resolved = self.resolve(&plan).await?;
@@ -185,6 +188,7 @@ impl Tenant {
             completed_at: None,
             timeout: self.core.options.execution_timeout,
             cancel_requested_at: None,
+            percent: 0,
             result: None,
             failure: None,
             warnings: Vec::new(),
@@ -224,9 +228,8 @@ impl Tenant {
     /// `NotFound`.
     pub async fn execution(&self, id: ExecutionId) -> Result<ExecutionView, EngineError> {
         let execution = self.find::<RecoveryExecution>(id).await?;
-        let operation = execution.operation;
-        let progress = self.core.store.progress(&[operation]).await?.remove(&operation);
-        Ok(ExecutionView { execution, progress })
+        let mut progress = self.core.store.progress(&[execution.operation]).await?;
+        Ok(ExecutionView { progress: progress.remove(&execution.operation), execution })
     }
 
     /// The newest execution of a plan.
@@ -245,14 +248,16 @@ impl Tenant {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn executions(
-        &self,
-        plan: PlanId,
-        limit: usize,
-    ) -> Result<Vec<Versioned<RecoveryExecution>>, EngineError> {
+    pub async fn executions(&self, plan: PlanId, limit: usize) -> Result<Vec<ExecutionView>, EngineError> {
         self.find::<RecoveryPlan>(plan).await?;
         let mut query = ExecutionQuery::new(self.scope()).with_window(Window::first(limit));
         query.plan = Some(plan);
-        Ok(self.core.store.executions(&query).await?.items)
+        let executions = self.core.store.executions(&query).await?.items;
+        let operations: Vec<_> = executions.iter().map(|execution| execution.operation).collect();
+        let mut progress = self.core.store.progress(&operations).await?;
+        let views = executions
+            .into_iter()
+            .map(|execution| ExecutionView { progress: progress.remove(&execution.operation), execution });
+        Ok(views.collect())
     }
 }

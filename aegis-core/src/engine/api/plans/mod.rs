@@ -14,9 +14,9 @@ use crate::{
     model::{
         BackupRecord, ClusterName, DisplayName, EntityKey, EventFacts, EventKind, ExistingResourcePolicy,
         NamespaceName, NamespaceSelection, PlanHash, PlanId, PlanStatus, RecordId, RecoveryPlan,
-        RestoreOptions, RestoreTarget, Version, Versioned,
+        RestoreOptions, RestoreTarget, Versioned,
     },
-    seams::{PlanQuery, StoreExt},
+    seams::PlanQuery,
 };
 use resolving::{check_namespaces, check_options};
 
@@ -79,13 +79,10 @@ impl Tenant {
     /// Writes a plan down.
     ///
     /// # Errors
-    /// `InvalidInput` (an unknown record, cluster, namespace or mapping, with what there is),
-    /// `Unsupported` (an option that the target's driver does not have).
+    /// `NotFound` (the record); `InvalidInput` (an unknown cluster, namespace or mapping, with what there
+    /// is); `Unsupported` (an option that the target's driver does not have).
     pub async fn create_plan(&self, new: NewPlan) -> Result<PlanView, EngineError> {
-        let record = self.core.store.find::<BackupRecord>(&self.scope(), new.record).await?;
-        let record = record.ok_or_else(|| {
-            EngineError::field("backup_record_id", format!("there is no record `{}`", new.record))
-        })?;
+        let record = self.find::<BackupRecord>(new.record).await?;
         let target = new.target_cluster.unwrap_or_else(|| record.cluster.clone());
         let served = self.core.cluster_of(&self.tenant, &target)?;
         check_options(&new.options, served.driver.capabilities())?;
@@ -143,13 +140,11 @@ impl Tenant {
     ///
     /// # Errors
     /// `NotFound`; `InvalidTransition` if it is executing or has completed; `VersionConflict` if it
-    /// is not at `if_version` any more.
-    pub async fn delete_plan(&self, id: PlanId, if_version: Option<Version>) -> Result<(), EngineError> {
+    /// is not at [`if_version`](Self::if_version).
+    pub async fn delete_plan(&self, id: PlanId) -> Result<(), EngineError> {
         for _ in 0..RETRIES {
             let plan = self.find::<RecoveryPlan>(id).await?;
-            if if_version.is_some_and(|version| version != plan.version) {
-                return Err(EngineError::VersionConflict { what: "plan" });
-            }
+            self.check_version(&plan)?;
             if matches!(plan.status, PlanStatus::Executing | PlanStatus::Completed) {
                 return Err(EngineError::Blocked(format!(
                     "plan `{id}` can't be deleted: it is {}",

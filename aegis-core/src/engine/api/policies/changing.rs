@@ -17,7 +17,7 @@ use crate::{
     model::{
         BackupKind, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels, NamespaceSelection,
         Policy, PolicyId, PolicyState, Reservation, RetentionRules, Rpo, Rto, Schedule, ScheduleOptions,
-        SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version, Versioned,
+        SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Versioned,
     },
     rules::{
         Activity, Settlement, Standing, close, exposure::NewestPoint, settle, settle_and_close, until_now,
@@ -29,8 +29,6 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyChange {
-    /// Only if it is still at this version.
-    pub if_version: Option<Version>,
     /// Another name.
     pub name: Option<DisplayName>,
     /// Another description.
@@ -97,13 +95,11 @@ impl Tenant {
     ///
     /// # Errors
     /// `NotFound`, `InvalidInput` (a schedule that could never run, too), `Unsupported`, `AlreadyExists` (the name), `VersionConflict` (it
-    /// is not at [`PolicyChange::if_version`] any more).
+    /// is not at [`if_version`](Self::if_version)).
     pub async fn update_policy(&self, id: PolicyId, change: PolicyChange) -> Result<PolicyView, EngineError> {
         for _ in 0..RETRIES {
             let before = self.find::<Policy>(id).await?;
-            if change.if_version.is_some_and(|version| version != before.version) {
-                return Err(EngineError::VersionConflict { what: "policy" });
-            }
+            self.check_version(&before)?;
             let after = apply(&before, &change);
             self.check_policy(&after.cluster, after.kind, after.verify, &after.retention)?;
             self.check_counting(&after.cluster, after.count_verified)?;

@@ -18,7 +18,7 @@ use crate::{
     model::{
         BackupKind, ClusterName, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels,
         NamespaceSelection, Policy, PolicyId, PolicyState, Reservation, ReservationKey, RetentionRules, Rpo,
-        Rto, Schedule, ScheduleOptions, SkipReason, Slot, StorageUri, Timestamp, VerificationLevel, Version,
+        Rto, Schedule, ScheduleOptions, SkipReason, Slot, StorageUri, Timestamp, VerificationLevel,
         Versioned, zone_data_version,
     },
     rules::{Activity, LintFinding, Standing, Timetable, close, schedule_human, settle},
@@ -272,15 +272,16 @@ impl Tenant {
         Ok(Listing { items: page.items.into_iter().map(view).collect(), total: page.total })
     }
 
-    /// The slots of a policy, newest first, at most `limit`.
+    /// The slots of a policy, newest first.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn slots(&self, id: PolicyId, limit: usize) -> Result<Vec<Versioned<Slot>>, EngineError> {
+    pub async fn slots(&self, id: PolicyId, window: Window) -> Result<Listing<Versioned<Slot>>, EngineError> {
         self.find::<Policy>(id).await?;
-        let mut query = SlotQuery::new(self.scope()).with_window(Window::first(limit));
+        let mut query = SlotQuery::new(self.scope()).with_window(window);
         query.policy = Some(id);
-        Ok(self.core.store.slots(&query).await?.items)
+        let page = self.core.store.slots(&query).await?;
+        Ok(Listing { items: page.items, total: page.total })
     }
 
     /// The reservation of a policy's name.
@@ -294,14 +295,12 @@ impl Tenant {
     /// skipped.
     ///
     /// # Errors
-    /// `NotFound`; `VersionConflict` if it is not at `if_version` any more, or was changed meanwhile
-    /// again and again.
-    pub async fn delete_policy(&self, id: PolicyId, if_version: Option<Version>) -> Result<(), EngineError> {
+    /// `NotFound`; `VersionConflict` if it is not at [`if_version`](Self::if_version), or was changed
+    /// meanwhile again and again.
+    pub async fn delete_policy(&self, id: PolicyId) -> Result<(), EngineError> {
         for _ in 0..RETRIES {
             let policy = self.find::<Policy>(id).await?;
-            if if_version.is_some_and(|version| version != policy.version) {
-                return Err(EngineError::VersionConflict { what: "policy" });
-            }
+            self.check_version(&policy)?;
             let state = self.core.store.find::<PolicyState>(&self.scope(), id).await?;
             let name = self.reserved_name(&policy).await?;
             let changeset = {
