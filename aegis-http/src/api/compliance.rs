@@ -72,8 +72,7 @@ pub(crate) struct PolicyComplianceBody {
     /// Rounded up to one decimal; `null` if it is unknown, which is not compliant.
     rto_estimated_hours: Option<f64>,
     rto_compliant: bool,
-    /// When the newest backup that counts ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When the newest backup that counts ended; `null` if none does.
     last_successful_backup: Option<Time>,
     backup_count_30d: u64,
     failed_backups_30d: u64,

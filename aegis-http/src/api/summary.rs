@@ -79,8 +79,7 @@ pub(crate) struct ReadinessBody {
     oldest_restorable: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     newest_restorable: Option<Time>,
-    /// Left out if it is unknown for any policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `null` if it is unknown for any policy.
     estimated_full_restore_minutes: Option<u64>,
 }
 
