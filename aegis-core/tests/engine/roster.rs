@@ -77,7 +77,7 @@ async fn take(world: &World, other: &Aegis, step: Step, made: &mut Vec<PolicyId>
         }
         Step::Delete(n) => {
             let Some(id) = nth(n) else { return };
-            changes.delete_policy(id, None).await.unwrap();
+            changes.delete_policy(id).await.unwrap();
             made.remove(n);
         }
         Step::Work(hours) => world.run(other, HOUR * hours).await,
@@ -125,7 +125,7 @@ async fn what_another_engine_committed_is_in_the_next_answer_sealed_or_not() {
     change.name = Some(name("another"));
     tenant(&other).update_policy(id, change).await.unwrap();
     assert_eq!(said(&asked).await.policies[0].name, name("another"));
-    tenant(&other).delete_policy(id, None).await.unwrap();
+    tenant(&other).delete_policy(id).await.unwrap();
     assert_eq!(said(&asked).await.policies, []);
 }
 
