@@ -101,6 +101,9 @@ impl RestoreSize {
 pub struct RtoInput<'a> {
     /// Everything measured, in any order.
     pub samples: &'a [RtoSample],
+    /// What the speed of backups came to without decision time, where that was worked out before and is
+    /// not among the samples.
+    pub backups: Option<RtoEstimate>,
     /// What a restore would write now.
     pub size: RestoreSize,
     /// What the operator assumes, for where nothing was measured.
@@ -136,6 +139,17 @@ pub struct RtoEstimate {
 }
 
 impl RtoEstimate {
+    /// With so much more time to notice and decide.
+    fn later_by(self, decision_time: Duration) -> Self {
+        Self {
+            median: self.median + decision_time,
+            p90: self.p90 + decision_time,
+            longest: self.longest + decision_time,
+            decision_time: self.decision_time + decision_time,
+            ..self
+        }
+    }
+
     /// Whether the estimate reaches so far beyond what was measured that one should test.
     #[must_use]
     pub fn is_far_fetched(&self) -> bool {
@@ -168,6 +182,7 @@ pub fn estimate(input: &RtoInput<'_>) -> Option<RtoEstimate> {
     rungs
         .into_iter()
         .find_map(|basis| from_samples(basis, fresh().filter(|sample| sample.basis == basis), input))
+        .or_else(|| input.backups.map(|estimate| estimate.later_by(input.decision_time)))
         .or_else(|| input.assumption.map(|assumed| from_assumption(assumed, input.decision_time)))
 }
 
@@ -359,7 +374,7 @@ mod tests {
 
     fn input(samples: &[RtoSample]) -> RtoInput<'_> {
         let size = RestoreSize::Unknown;
-        RtoInput { samples, size, assumption: None, decision_time: Duration::ZERO, now: now() }
+        RtoInput { samples, backups: None, size, assumption: None, decision_time: Duration::ZERO, now: now() }
     }
 
     fn sized(samples: &[RtoSample], bytes: u64) -> RtoInput<'_> {
@@ -506,6 +521,20 @@ mod tests {
         let decided = RtoInput { decision_time: MINUTE * 5, ..input(&samples) };
         let estimate = estimate(&decided).unwrap();
         assert_eq!((estimate.p90, estimate.decision_time), (MINUTE * 15, MINUTE * 5));
+    }
+
+    #[test]
+    fn what_backups_came_to_before_counts_as_they_do_and_after_any_other_evidence() {
+        let backups = [RtoSample { bytes: Some(Bytes(5)), ..sample(RtoBasis::BackupThroughput, 10, 1) }];
+        let before = RtoInput { backups: estimate(&sized(&backups, 5)), ..sized(&[], 5) };
+        let decided = |input: RtoInput<'static>| RtoInput { decision_time: MINUTE, ..input };
+        assert_eq!(
+            estimate(&decided(before)),
+            estimate(&RtoInput { decision_time: MINUTE, ..sized(&backups, 5) })
+        );
+        let restored = restores([7]);
+        assert_eq!(estimate(&RtoInput { samples: &restored, ..before }).unwrap().basis, RtoBasis::SamePolicy);
+        assert_eq!(estimate(&RtoInput { size: RestoreSize::Nothing, ..before }), None);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What the answers about RPO, RTO and health are made from: read once, judged by the rules.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
 use super::Tenant;
 use crate::{
     engine::{
         EngineError,
-        decide::{covers, planned, rpo_verdict},
+        decide::{covers, expected, rpo_verdict, sample_of},
         runtime::{Entry, Roster},
     },
     model::{
@@ -51,6 +51,10 @@ pub(super) struct Assessed<'a> {
     pub(super) running_since: Option<Timestamp>,
     /// When a restore of one of its records last succeeded.
     pub(super) restored_at: Option<Timestamp>,
+    /// The longest that one of its newest backups took.
+    pub(super) longest_backup: Option<Duration>,
+    /// How its runs of the last 30 days ended, as far as the log is sealed.
+    pub(super) runs: Tally,
 }
 
 /// A restore of a record that says something of the policies that it counts for.
@@ -103,28 +107,20 @@ impl Evidence {
         own.chain(&self.of_manual).filter(move |(record, _)| covered(record)).map(|(_, sample)| *sample)
     }
 
-    /// What a restore of the newest usable record would write.
-    fn restore_size(&self, state: Option<&PolicyState>) -> RestoreSize {
-        let Some((state, newest)) = state.and_then(|state| Some((state, state.newest_usable?))) else {
-            return RestoreSize::Nothing;
-        };
-        let kept = state.recent.iter().find(|backup| backup.record == newest.record);
-        let size = kept.map_or_else(|| self.sizes.get(&newest.record).copied().flatten(), |kept| kept.size);
+    /// What a restore of the newest usable record would write that is not among the newest backups.
+    fn size_of_other(&self, state: Option<&PolicyState>) -> RestoreSize {
+        let newest = state.and_then(|state| state.newest_usable);
+        let size = newest.and_then(|newest| self.sizes.get(&newest.record).copied().flatten());
         size.map_or(RestoreSize::Unknown, RestoreSize::Known)
     }
 
-    /// The samples on every rung of the ladder that speak of a policy.
+    /// The samples on every rung of the ladder that speak of a policy; of its backups, if its state is
+    /// given.
     fn gather(&self, samples: &mut Vec<RtoSample>, policy: &Policy, state: Option<&PolicyState>) {
         samples.clear();
         samples.extend(self.restores_of(policy));
         samples.extend(self.from_locations.get(&policy.location).into_iter().flatten());
-        samples.extend(state.into_iter().flat_map(|state| &state.recent).map(|backup| RtoSample {
-            basis: RtoBasis::BackupThroughput,
-            at: backup.at,
-            duration: backup.took,
-            bytes: backup.handled,
-            succeeded: true,
-        }));
+        samples.extend(state.into_iter().flat_map(|state| &state.recent).map(sample_of));
     }
 }
 
@@ -148,12 +144,10 @@ impl Tenant {
         entries: impl Iterator<Item = &Entry> + Send,
     ) -> Result<HashMap<RecordId, Option<Bytes>>, EngineError> {
         let mut sizes = HashMap::new();
-        for state in entries.filter_map(|entry| entry.state.as_deref()) {
-            let Some(newest) = state.newest_usable else { continue };
-            if state.recent.iter().all(|backup| backup.record != newest.record) {
-                let record = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?;
-                sizes.insert(newest.record, record.and_then(|record| record.sizes.logical));
-            }
+        for entry in entries.filter(|entry| entry.backups.size.is_none()) {
+            let Some(newest) = entry.state.as_ref().and_then(|state| state.newest_usable) else { continue };
+            let record = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?;
+            sizes.insert(newest.record, record.and_then(|record| record.sizes.logical));
         }
         Ok(sizes)
     }
@@ -209,24 +203,21 @@ impl Assessment<'_> {
         let decision_time = core.tenants.get(&self.tenant.tenant).map(|options| options.decision_time);
         let decision_time = decision_time.unwrap_or_default();
         let mut samples = Vec::new();
-        entries(&self.roster, self.cluster).map(move |Entry { policy, state }| {
-            let state = state.as_deref();
-            self.evidence.gather(&mut samples, policy, state);
+        entries(&self.roster, self.cluster).map(move |entry| {
+            let (policy, state) = (&entry.policy, entry.state.as_deref());
+            let known = entry.backups.estimate_at(self.now);
+            self.evidence.gather(&mut samples, policy, state.filter(|_| known.is_none()));
             let served = core.clusters.get(&policy.cluster);
             let input = RtoInput {
                 samples: &samples,
-                size: self.evidence.restore_size(state),
+                backups: known.flatten(),
+                size: entry.backups.size.unwrap_or_else(|| self.evidence.size_of_other(state)),
                 assumption: served.and_then(|served| served.options.assumed_restore_time),
                 decision_time,
                 now: self.now,
             };
-            judge(policy, state, self.evidence.running.get(&policy.id).copied(), &input)
+            judge(entry, self.evidence.running.get(&policy.id).copied(), &input)
         })
-    }
-
-    /// How the runs of a policy ended in the last 30 days.
-    pub(super) fn runs(&self, policy: PolicyId) -> Tally {
-        self.roster.runs(policy)
     }
 }
 
@@ -236,13 +227,10 @@ fn entries<'a>(roster: &'a Roster, cluster: Option<&'a ClusterName>) -> impl Ite
 }
 
 /// The one place where a policy is judged.
-fn judge<'a>(
-    policy: &'a Versioned<Policy>,
-    state: Option<&'a PolicyState>,
-    running_since: Option<Timestamp>,
-    input: &RtoInput<'_>,
-) -> Assessed<'a> {
-    let mend = state.map(|state| planned(state, running_since)).unwrap_or_default();
+fn judge<'a>(entry: &'a Entry, running_since: Option<Timestamp>, input: &RtoInput<'_>) -> Assessed<'a> {
+    let (policy, state) = (&entry.policy, entry.state.as_deref());
+    let longest_backup = entry.backups.longest;
+    let mend = state.map(|state| expected(state, running_since, longest_backup)).unwrap_or_default();
     let rto = policy.rto.map(|target| rto::judge(target.0, input));
     let own = input.samples.iter().filter(|sample| sample.basis.is_of_policy() && sample.succeeded);
     Assessed {
@@ -251,6 +239,8 @@ fn judge<'a>(
         rto,
         restored_at: own.map(|sample| sample.at).max(),
         running_since,
+        longest_backup,
+        runs: entry.runs,
         policy,
         state,
     }

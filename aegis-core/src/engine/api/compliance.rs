@@ -6,7 +6,7 @@ use super::{Tenant, assess::Assessed};
 use crate::{
     engine::{
         EngineError,
-        decide::{PointBook, is_ahead, planned, run_facts, suspensions},
+        decide::{PointBook, is_ahead, run_facts, suspensions},
     },
     model::{ClusterName, DisplayName, Policy, PolicyId, PolicyState, Rpo, Rto, StorageUri, Timestamp},
     rules::{
@@ -14,7 +14,6 @@ use crate::{
             self, Attainment, AttainmentInput, Book, ErrorBudget, Exposure, ExposureSpread, Objective,
             RpoStatus, RpoVerdict, TargetFrom, hours_rounded_up, rpo_issue,
         },
-        health::Tally,
         rto::{RtoStatus, RtoVerdict},
     },
     seams::StoreExt,
@@ -169,9 +168,7 @@ impl Tenant {
     pub async fn compliance(&self, cluster: Option<ClusterName>) -> Result<Compliance, EngineError> {
         let assessment = self.assess(cluster.as_ref()).await?;
         let now = assessment.now;
-        let answer =
-            |policy: Assessed<'_>| policy_compliance(&policy, &assessment.runs(policy.policy.id), now);
-        let answers: Vec<_> = assessment.judged().map(answer).collect();
+        let answers: Vec<_> = assessment.judged().map(|policy| policy_compliance(&policy, now)).collect();
         let total = answers.iter().filter(|policy| policy.enabled).count();
         let compliant = answers.iter().filter(|policy| policy.enabled && policy.is_compliant).count();
         Ok(Compliance {
@@ -233,7 +230,7 @@ impl Tenant {
     }
 }
 
-fn policy_compliance(assessed: &Assessed<'_>, runs: &Tally, now: Timestamp) -> PolicyCompliance {
+fn policy_compliance(assessed: &Assessed<'_>, now: Timestamp) -> PolicyCompliance {
     let (policy, state) = (assessed.policy, assessed.state);
     PolicyCompliance {
         policy: policy.id,
@@ -245,13 +242,13 @@ fn policy_compliance(assessed: &Assessed<'_>, runs: &Tally, now: Timestamp) -> P
         is_compliant: assessed.is_compliant(),
         rpo: assessed.rpo,
         rto: assessed.rto,
-        latest_safe_start: assessed.rpo.zip(state).and_then(|(rpo, state)| {
-            rpo.latest_safe_start(planned(state, None).duration.unwrap_or_default())
-        }),
+        latest_safe_start: assessed
+            .rpo
+            .and_then(|rpo| rpo.latest_safe_start(assessed.longest_backup.unwrap_or_default())),
         last_successful_backup: state.and_then(|state| state.last_success_at),
         recovery_point_at: state.and_then(|state| state.newest_usable).map(|point| point.recovery_point_at),
-        backup_count_30d: runs.completed,
-        failed_backups_30d: runs.failed,
+        backup_count_30d: assessed.runs.completed,
+        failed_backups_30d: assessed.runs.failed,
         issue: issue(assessed, now),
     }
 }

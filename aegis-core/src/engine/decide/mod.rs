@@ -1,6 +1,7 @@
 //! Decisions: state, an observation and the present instant in; a changeset out. Nothing here
 //! waits, reads a clock or touches the outside.
 
+mod backups;
 mod deletion;
 mod dr_test;
 mod execution;
@@ -21,6 +22,7 @@ use crate::{
     seams::{Changeset, Fence},
 };
 
+pub(crate) use backups::{Backups, sample_of};
 pub(crate) use deletion::{DeletionStep, operation_of as deletion_operation};
 pub(crate) use dr_test::{
     DrOrder, DrPrepared, DrTestStep, DrTestSurroundings, clean_up_of as dr_clean_up_operation, dr_table,
@@ -35,7 +37,7 @@ pub(crate) use job::{JobNext, Start, builds_on, job_facts, operation_of as job_o
 pub(crate) use record::{NewRecord, record_facts};
 pub(crate) use retention::{Group, decisions_of, kept_from, point_of};
 pub(crate) use schedule::{RunEnd, is_ahead, policy_facts, warn_if_behind, with_due};
-pub(crate) use verdict::{planned, run_facts};
+pub(crate) use verdict::{expected, run_facts};
 pub(crate) use verification::{VerificationStep, operation_of as verification_operation};
 
 /// How long a generated name stays reserved: it holds the second of its making, so that only a

@@ -1,17 +1,24 @@
 //! How a policy stands against its RPO by time alone: what its state is judged with.
 
+use std::time::Duration;
+
 use crate::{
     model::{PolicyState, Timestamp},
     rules::exposure::{Mend, NewestPoint, RpoState, RunFacts},
 };
 
 /// When a policy can expect its next usable point.
-pub(crate) fn planned(state: &PolicyState, running_since: Option<Timestamp>) -> Mend {
-    Mend {
-        next_slot: state.next_run_at,
-        running_since,
-        duration: state.recent.iter().map(|backup| backup.took).max(),
-    }
+pub(super) fn planned(state: &PolicyState, running_since: Option<Timestamp>) -> Mend {
+    expected(state, running_since, state.recent.iter().map(|backup| backup.took).max())
+}
+
+/// The same, where the longest of the newest backups is known.
+pub(crate) const fn expected(
+    state: &PolicyState,
+    running_since: Option<Timestamp>,
+    longest: Option<Duration>,
+) -> Mend {
+    Mend { next_slot: state.next_run_at, running_since, duration: longest }
 }
 
 /// What is known of a policy's runs.

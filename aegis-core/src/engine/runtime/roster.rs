@@ -12,7 +12,7 @@ use std::{
 
 use super::{core::Core, figures::RecentRuns};
 use crate::{
-    engine::EngineError,
+    engine::{EngineError, decide::Backups},
     model::{
         EntityKey, Policy, PolicyId, PolicyState, Position, SealedEvent, TenantId, Timestamp, Versioned,
     },
@@ -48,6 +48,10 @@ pub(crate) struct Roster {
 pub(crate) struct Entry {
     pub(crate) policy: Versioned<Policy>,
     pub(crate) state: Option<Versioned<PolicyState>>,
+    /// What its newest backups come to, worked out once for all answers until they change.
+    pub(crate) backups: Backups,
+    /// How its runs of the last 30 days ended, as far as the log is sealed.
+    pub(crate) runs: Tally,
 }
 
 /// What happened since a roster was brought up to date.
@@ -75,24 +79,25 @@ impl Roster {
         &self.entries
     }
 
-    /// How the runs of a policy ended in the last 30 days, as far as the log is sealed.
-    pub(crate) fn runs(&self, policy: PolicyId) -> Tally {
-        self.runs.of(policy)
-    }
-
-    fn update(&mut self, news: News) {
+    fn update(&mut self, news: News, now: Timestamp) {
         let News { sealed, left, next_leaves_at, mut edited, mut restated } = news;
         self.followed = sealed.last().map_or(self.followed, |last| last.position);
         self.runs.add(&sealed);
         self.runs.leave(&left, next_leaves_at);
-        if edited.is_empty() && restated.is_empty() {
+        let counted: BTreeSet<_> = RecentRuns::policies(&left).chain(RecentRuns::policies(&sealed)).collect();
+        if edited.is_empty() && restated.is_empty() && counted.is_empty() {
             return;
         }
         self.entries.retain_mut(|entry| {
-            if let Some(state) = restated.remove(&entry.policy.id) {
+            let id = entry.policy.id;
+            if counted.contains(&id) {
+                entry.runs = self.runs.of(id);
+            }
+            if let Some(state) = restated.remove(&id) {
+                entry.backups = Backups::of(state.as_deref(), now);
                 entry.state = state;
             }
-            match edited.remove(&entry.policy.id) {
+            match edited.remove(&id) {
                 Some(Some(policy)) => entry.policy = policy,
                 Some(None) => return false,
                 None => {}
@@ -101,9 +106,20 @@ impl Roster {
         });
         for policy in edited.into_values().flatten() {
             let state = restated.remove(&policy.id).flatten();
-            self.entries.push(Entry { policy, state });
+            self.entries.push(Entry::new(policy, state, &self.runs, now));
         }
         sort(&mut self.entries);
+    }
+}
+
+impl Entry {
+    fn new(
+        policy: Versioned<Policy>,
+        state: Option<Versioned<PolicyState>>,
+        runs: &RecentRuns,
+        now: Timestamp,
+    ) -> Self {
+        Self { backups: Backups::of(state.as_deref(), now), runs: runs.of(policy.id), policy, state }
     }
 }
 
@@ -134,7 +150,7 @@ impl Core {
         // Nothing is awaited from here on, so a call that is dropped leaves what was kept.
         if let (Some(roster), Some(news)) = (&mut *kept, news) {
             if !news.is_none(roster) {
-                Arc::make_mut(roster).update(news);
+                Arc::make_mut(roster).update(news, now);
             }
             return Ok(Arc::clone(roster));
         }
@@ -150,7 +166,10 @@ impl Core {
         let policies = self.store.policies(&PolicyQuery::new(scope.clone())).await?.items;
         let states = self.store.policy_states(&PolicyStateQuery::new(scope)).await?;
         let mut states: HashMap<_, _> = states.into_iter().map(|state| (state.policy, state)).collect();
-        let entry = |policy: Versioned<Policy>| Entry { state: states.remove(&policy.id), policy };
+        let entry = |policy: Versioned<Policy>| {
+            let state = states.remove(&policy.id);
+            Entry::new(policy, state, &runs, now)
+        };
         let mut entries: Vec<_> = policies.into_iter().map(entry).collect();
         sort(&mut entries);
         Ok(Roster { entries, followed, runs })

@@ -46,6 +46,11 @@ impl RecentRuns {
         Counter::LeftMonth.comes_at(&sealed.event, now)
     }
 
+    /// The policies whose runs these events tell of.
+    pub(crate) fn policies(events: &[SealedEvent]) -> impl Iterator<Item = PolicyId> {
+        runs(events).map(|(policy, _)| policy)
+    }
+
     /// Counts the runs that these events tell of.
     pub(crate) fn add(&mut self, events: &[SealedEvent]) {
         for (policy, run) in runs(events) {
