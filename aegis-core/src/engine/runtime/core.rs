@@ -16,8 +16,7 @@ use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
     model::{
         BackupRecord, ClusterName, ClusterState, DisplayName, DrTest, NamespaceName, OperationId, Progress,
-        RecordId,
-        RecoveryExecution, RestoredBy, StorageUri, TenantId,
+        RecordId, RecoveryExecution, RestoredBy, StorageUri, TenantId,
     },
     seams::{
         BackupDriver, Clock, DrCheck, Fence, HolderId, Monotonic, Notifier, ObjectStorage, Scope, Store,

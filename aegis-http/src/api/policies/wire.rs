@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use aegis_core::{
     engine::{PolicyView, Tenant},
     model::{
-        BackupJob, ClusterName, Frequency, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome, Versioned,
+        BackupJob, ClusterName, Frequency, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome,
+        Versioned,
     },
     seams::Feature,
 };
