@@ -286,7 +286,7 @@ async fn every_slot_has_one_outcome(
     policy: PolicyId,
     all: &[Versioned<BackupJob>],
 ) -> usize {
-    let mut slots = tenant.slots(policy, usize::MAX).await.unwrap();
+    let mut slots = tenant.slots(policy, Window::ALL).await.unwrap().items;
     slots.sort_by_key(|slot| slot.nominal_at);
     let own: HashSet<JobId> = all.iter().filter(|job| job.policy == Some(policy)).map(|job| job.id).collect();
     let mut ran = HashSet::new();

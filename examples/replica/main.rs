@@ -92,7 +92,8 @@ async fn show() -> Outcome<()> {
     say(&format!("{REPLICAS} replicas over the schema {schema}, which you may drop afterwards"));
     let mut replicas = Replicas::start(&house)?;
     for n in 0..JOBS {
-        tenant.create_job(house::job(n)?).await?;
+        let job = house::job(n)?;
+        tenant.create_job(job).await?;
     }
     say(&format!("posted {JOBS} jobs of {} clusters", house::CLUSTERS));
 
