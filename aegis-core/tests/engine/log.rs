@@ -97,9 +97,11 @@ async fn a_receiver_that_is_away_is_asked_less_and_less_often() {
     *away.clock.lock().unwrap() = Some(world.clock.clone());
     let aegis = world.builder().notifier(Arc::clone(&away) as Arc<dyn Notifier>).build().unwrap();
     world.backup(&aegis).await;
-    world.run(&aegis, Duration::from_secs(3600)).await;
+    for _second in 0..3600 {
+        world.run(&aegis, Duration::from_secs(1)).await;
+    }
     let asked = away.asked.lock().unwrap().clone();
-    assert!((8..30).contains(&asked.len()), "{} times in an hour", asked.len());
+    assert!((8..30).contains(&asked.len()), "{asked:?}");
     let pauses: Vec<_> = asked.array_windows().map(|[one, next]| *next - *one).collect();
     assert!(pauses.array_windows().take(8).all(|[one, next]| next >= one), "{pauses:?}");
 }

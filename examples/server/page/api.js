@@ -27,7 +27,7 @@ export function keepToken(token) {
   else sessionStorage.removeItem(TOKEN);
 }
 
-export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
+export const hasToken = () => sessionStorage.getItem(TOKEN) != null;
 
 async function ask(method, path, body, key) {
   const headers = { Accept: "application/json" };

@@ -7,11 +7,11 @@ export const byId = (id) => document.getElementById(id);
 
 function dress(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value == null || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat().filter((child) => child != null));
   return node;
 }
 
@@ -24,7 +24,7 @@ export const svg = (name, attributes = {}, ...children) =>
 
 /** A list of names and values; pairs whose value is `null` are left out. */
 export const facts = (pairs) =>
-  el("dl", {}, pairs.filter(([, value]) => value !== null).map(([name, value]) =>
+  el("dl", {}, pairs.filter(([, value]) => value != null).map(([name, value]) =>
     el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 
 /** An instant in the reader's own zone, exact on hover and for machines. */
@@ -37,7 +37,7 @@ export const time = (iso, text) => el("time", { datetime: iso, title: iso }, tex
 export function render(parent, ...children) {
   const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
   const open = [...parent.querySelectorAll("details[open][data-key]")].map((node) => node.dataset.key);
-  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  parent.replaceChildren(...children.flat().filter((child) => child != null));
   for (const node of parent.querySelectorAll("details[data-key]")) node.open = open.includes(node.dataset.key);
   if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }

@@ -62,11 +62,11 @@ function item(job, progress) {
 
 /** How far something is, as far as that is known. */
 export function far(progress) {
-  if (progress === null) return "progress unknown yet";
+  if (progress == null) return "progress unknown yet";
   const { percent, bytes_done: done, bytes_total: total, eta_seconds_low: low, eta_seconds_high: high } = progress;
-  const share = percent === null ? "total unknown" : `${percent} %`;
-  const amount = total === null ? bytes(done) : `${bytes(done)} of ${bytes(total)}`;
-  const eta = low === null || high === null ? "" : `, ${duration(low * 1000)} to ${duration(high * 1000)} left`;
+  const share = percent == null ? "total unknown" : `${percent} %`;
+  const amount = total == null ? bytes(done) : `${bytes(done)} of ${bytes(total)}`;
+  const eta = low == null || high == null ? "" : `, ${duration(low * 1000)} to ${duration(high * 1000)} left`;
   return `${share}, ${amount}${eta}`;
 }
 

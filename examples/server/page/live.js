@@ -39,7 +39,7 @@ export function listen({ changed, begun, state }) {
     const url = new URL("/api/v1/events", location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     url.searchParams.set("ticket", ticket);
-    if (position !== null) url.searchParams.set("after", position);
+    if (position != null) url.searchParams.set("after", position);
     const socket = new WebSocket(url);
     socket.onmessage = ({ data }) => {
       const { events, next } = JSON.parse(data);
@@ -49,7 +49,7 @@ export function listen({ changed, begun, state }) {
         state("live");
         pause = POLL;
       }
-      if (position === null) begun();
+      if (position == null) begun();
       position = next;
       if (events.length > 0) changed(events.map((event) => event.kind));
     };

@@ -68,7 +68,7 @@ function readAll() {
 
 /** What is read again after events of these kinds; after unknown changes what is likely to move. */
 function changed(kinds) {
-  if (kinds === null) {
+  if (kinds == null) {
     readJobs();
     return;
   }

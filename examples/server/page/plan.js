@@ -38,7 +38,7 @@ export async function openPlan(id) {
   draw(view);
 }
 
-const draw = (view) => { if (view.id !== null) dialog.refresh(body(view)); };
+const draw = (view) => { if (view.id != null) dialog.refresh(body(view)); };
 
 async function reread(view) {
   view.plan = (await get(`/recovery/plans/${view.plan.id}`)).plan;
@@ -62,12 +62,12 @@ function body(view) {
     ]),
     (plan.warnings ?? []).map((text) => el("p", { class: "issue" }, text)),
     open ? actions(view) : null,
-    preview === null ? null : previewed(preview),
-    execution === null ? null : executed(execution));
+    preview == null ? null : previewed(preview),
+    execution == null ? null : executed(execution));
 }
 
 function actions(view) {
-  const works = view.preview !== null && view.preview.obstacles.length === 0;
+  const works = view.preview != null && view.preview.obstacles.length === 0;
   const go = el("button", {
     type: "button", class: "danger", disabled: true, "data-key": "execute", onclick: attempt(() => execute(view), dialog.complain),
   }, "Restore now");
@@ -117,7 +117,7 @@ async function execute(view) {
 
 /** Looks again and again until the execution has ended, and says how. */
 async function watch(view) {
-  if (view.id === null) return;
+  if (view.id == null) return;
   view.execution = (await get(`/recovery/execute/${view.plan.id}/status`)).execution;
   if (ENDS.includes(view.execution.status)) {
     await reread(view);
@@ -137,7 +137,7 @@ function previewed(preview) {
       ["Would be made", count(preview.create)],
       ["Would be overwritten", count(preview.overwrite)],
       ["Would stay", `${count(preview.skip)}, of which ${count(preview.differing)} differ`],
-      ["Would be written", `${bytes(preview.size_bytes)}; free: ${preview.free_bytes === null ? "unknown" : bytes(preview.free_bytes)}`],
+      ["Would be written", `${bytes(preview.size_bytes)}; free: ${preview.free_bytes == null ? "unknown" : bytes(preview.free_bytes)}`],
     ]),
     preview.examples.length === 0 ? null : el("details", { "data-key": "examples" },
       el("summary", { "data-key": "examples-summary" }, "Some of the entries"),
@@ -154,7 +154,7 @@ function executed(execution) {
     facts([
       ["Began", time(execution.started_at, moment(execution.started_at))],
       ["Written", execution.bytes_restored === undefined ? null : bytes(execution.bytes_restored)],
-      ["Restored", execution.resources_restored === null ? null
+      ["Restored", execution.resources_restored == null ? null
         : Object.entries(execution.resources_restored).map(([kind, number]) => `${count(number)} ${kind}`).join(", ")],
     ]),
     troubles.length === 0 ? null : el("ul", { class: "bad" }, troubles.map((text) => el("li", {}, text))));

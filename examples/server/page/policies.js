@@ -30,7 +30,7 @@ export function show(policies) {
   all = policies.map((policy) => ({ ...policy, standing: standing(policy) })).sort(worstFirst);
   filter();
   sum();
-  if (selectedPolicy() === null) select(shown[0]?.policy_id ?? null);
+  if (selectedPolicy() == null) select(shown[0]?.policy_id ?? null);
 }
 
 /** Draws what is in sight again: time has passed. */

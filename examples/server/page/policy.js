@@ -33,7 +33,7 @@ export function restate(next) {
 
 /** Reads what there is to the policy, and shows it if it is still the one. */
 export async function read() {
-  if (policy === null) return;
+  if (policy == null) return;
   const id = policy.policy_id;
   const from = encodeURIComponent(new Date(begin()).toISOString());
   const [details, slots, records, kept] = await Promise.all([
@@ -52,8 +52,8 @@ export async function read() {
 }
 
 function verdict() {
-  byId("policy-title").textContent = policy === null ? "No policy selected" : policy.policy_name;
-  if (policy === null) {
+  byId("policy-title").textContent = policy == null ? "No policy selected" : policy.policy_name;
+  if (policy == null) {
     render(byId("verdict"), el("p", { class: "empty" }, "Select a policy to see how it stands."));
     return;
   }
@@ -69,20 +69,20 @@ function verdict() {
       ["Last good backup", instant(policy.last_successful_backup, "none")],
       ["Backups in 30 days", `${count(policy.backup_count_30d)} good, ${count(policy.failed_backups_30d)} failed`],
       ["Protects", `${known?.namespaces.join(", ") ?? "…"} on ${policy.cluster}`],
-      ["Runs", known === null ? "…" : `${known.schedule_human}; next ${next(known)}`],
-      ["Last run", known === null ? "…" : lastRun(known)],
+      ["Runs", known == null ? "…" : `${known.schedule_human}; next ${next(known)}`],
+      ["Last run", known == null ? "…" : lastRun(known)],
     ]),
     el("p", {}, el("button", { type: "button", class: "primary", "data-key": "back-up", onclick: attempt(backUp) }, "Back up now")));
 }
 
-const next = (details) => (details.next_run_at === null ? "not planned" : `${moment(details.next_run_at)}, ${away(details.next_run_at)}`);
+const next = (details) => (details.next_run_at == null ? "not planned" : `${moment(details.next_run_at)}, ${away(details.next_run_at)}`);
 
 function lastRun({ last_run_at: at, last_run_status: status }) {
-  if (at === null) return "never by its schedule";
-  return status === null ? away(at) : `${word(status)}, ${away(at)}`;
+  if (at == null) return "never by its schedule";
+  return status == null ? away(at) : `${word(status)}, ${away(at)}`;
 }
 
-const instant = (iso, none) => (iso === null ? none : time(iso, `${moment(iso)}, ${away(iso)}`));
+const instant = (iso, none) => (iso == null ? none : time(iso, `${moment(iso)}, ${away(iso)}`));
 
 async function backUp() {
   const { job } = await post(`/dr/policies/${policy.policy_id}/run`);

@@ -17,7 +17,7 @@ export function records({ records: list, total }, preview) {
     el("div", { class: "wide" }, el("table", {},
       el("thead", {}, el("tr", {}, ["Reflects", "Kind", "Size", "Restorable", "Verified", "Kept because", "Restore"]
         .map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, list.map((record) => row(record, decisions.get(record.id), preview !== null))))),
+      el("tbody", {}, list.map((record) => row(record, decisions.get(record.id), preview != null))))),
   ];
 }
 
@@ -47,7 +47,7 @@ function restorable(record) {
 function reasons(record, decision, decided) {
   if (!decided) return "unknown";
   if (decision === undefined) return word(record.state);
-  const expires = record.expires_at === null ? [] : [`by its rules until ${moment(record.expires_at)}`];
+  const expires = record.expires_at == null ? [] : [`by its rules until ${moment(record.expires_at)}`];
   const words = [...decision.reasons.map((reason) => reason.replace(/^kept: /, "")), ...expires];
   if (decision.kept && words.length === 1) return words[0];
   return el("details", { "data-key": `why-${record.id}` },

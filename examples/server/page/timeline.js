@@ -85,7 +85,7 @@ const pointText = (point) => {
 function describe(slot) {
   const many = slot.count > 1 ? ` (${slot.count} slots)` : "";
   const reason = slot.reason ? `: ${word(slot.reason)}` : "";
-  const took = slot.duration_seconds === null ? "" : `, took ${duration(slot.duration_seconds * 1000)}`;
+  const took = slot.duration_seconds == null ? "" : `, took ${duration(slot.duration_seconds * 1000)}`;
   return `${word(slot.status)}${reason}${many}${took}`;
 }
 

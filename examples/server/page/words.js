@@ -35,7 +35,7 @@ export function duration(milliseconds) {
   }).join(" ");
 }
 
-export const hours = (value) => (value === null || value === undefined ? "unknown" : `${count(value)} h`);
+export const hours = (value) => (value == null ? "unknown" : `${count(value)} h`);
 
 /** How long ago, or in how long. */
 export function away(iso) {
@@ -46,7 +46,7 @@ export function away(iso) {
 export const moment = (iso) => MOMENT.format(new Date(iso));
 
 export function bytes(value) {
-  if (value === null || value === undefined) return "size unknown";
+  if (value == null) return "size unknown";
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
   const power = value < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10));
   return power === 0 ? `${count(value)} bytes` : `${(value / 1024 ** power).toFixed(1)} ${units[power]}`;
