@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{ClusterName, Principal, TenantId},
-    seams::Clock,
+    seams::{Clock, StoreHint},
 };
 
 /// The engine: protects clusters through their drivers, remembers in a store, and answers for what
@@ -79,6 +79,8 @@ impl Aegis {
         for reader in readers {
             reader.pass(&self.core).await;
         }
+        // Only loops hear the store's hints.
+        self.core.wake(&StoreHint::Sealed);
         pause
     }
 

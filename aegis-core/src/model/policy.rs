@@ -234,6 +234,12 @@ impl PolicyState {
         self.recent.truncate(Self::RECENT);
     }
 
+    /// The longest that one of the newest backups took.
+    #[must_use]
+    pub fn longest_backup(&self) -> Option<Duration> {
+        self.recent.iter().map(|backup| backup.took).max()
+    }
+
     /// The state of a policy that nothing has happened to yet.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {

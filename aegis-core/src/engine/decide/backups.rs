@@ -38,7 +38,7 @@ impl Backups {
         });
         let oldest = recent.iter().map(|backup| backup.at).min();
         let fresh_until = oldest.map_or(Timestamp::MAX, |at| at.saturating_add(STALE_AFTER));
-        Self { longest: recent.iter().map(|backup| backup.took).max(), size, estimate, fresh_until }
+        Self { longest: state.and_then(PolicyState::longest_backup), size, estimate, fresh_until }
     }
 
     /// How long the restore would take; `None` if that is to be worked out anew.

@@ -13,6 +13,14 @@ use crate::{
     },
 };
 
+/// What counts for a policy, by all that is in the catalogue.
+pub(crate) struct PolicyStanding {
+    /// The newest point.
+    pub(crate) newest: Option<NewestPoint>,
+    /// When the last of the backups was made.
+    pub(crate) last_success: Option<Timestamp>,
+}
+
 /// The records that matter for the exposure of the policies of one cluster: all that the cluster
 /// has, so that chains are found whole.
 pub(crate) struct PointBook<'a> {
@@ -85,22 +93,17 @@ impl<'a> PointBook<'a> {
         self.counting.iter().filter(move |point| point.from <= now && now < point.until)
     }
 
-    /// The newest point that counts for `policy` at `now`, as it is now.
-    pub(crate) fn newest(&self, policy: &Policy, now: Timestamp) -> Option<NewestPoint> {
-        let counting = self.counting_at(policy, now);
-        counting.iter().max_by_key(|point| (point.at, point.id)).map(NewestPoint::from)
-    }
-
-    /// When the last of the backups was made that count for `policy` at `now`, as it is now.
-    pub(crate) fn last_success(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
-        let counting = self.counting_at(policy, now);
-        counting.iter().filter_map(|point| Some(self.records.get(&point.id)?.created_at)).max()
-    }
-
-    fn counting_at(&self, policy: &Policy, now: Timestamp) -> Vec<CountingPoint> {
+    /// What counts for `policy` at `now`, as it is now.
+    pub(crate) fn standing(&self, policy: &Policy, now: Timestamp) -> PolicyStanding {
         let mut points = self.of_now(policy);
         points.retain(|point| point.from <= now && now < point.until);
-        points
+        PolicyStanding {
+            newest: points.iter().max_by_key(|point| (point.at, point.id)).map(NewestPoint::from),
+            last_success: points
+                .iter()
+                .filter_map(|point| Some(self.records.get(&point.id)?.created_at))
+                .max(),
+        }
     }
 
     /// What would be lost for `policy` at `now`, by location, if only that one were left.
@@ -342,7 +345,7 @@ mod tests {
         record.made_during = Some(RestoredBy::DrTest(fixtures::id(1)));
         let policy = fixtures::policy(1);
         let success = |record: &BackupRecord| {
-            PointBook::new([record], Book::AsKnown).last_success(&policy, at(300_000))
+            PointBook::new([record], Book::AsKnown).standing(&policy, at(300_000)).last_success
         };
         assert_eq!((counted(&record, Book::AsKnown), success(&record)), (vec![], None));
         passed(&mut record, 100_000);

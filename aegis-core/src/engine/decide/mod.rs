@@ -30,8 +30,8 @@ pub(crate) use dr_test::{
 };
 pub(crate) use execution::{ExecutionStep, ExecutionSurroundings, operation_of as execution_operation};
 pub(crate) use exposure::{
-    PointBook, asks_anew, count_alike, counts_by_itself, covers, keep_rpo, note_edit, note_newest, rpo_state,
-    rpo_verdict, suspensions, verified_alike,
+    PointBook, PolicyStanding, asks_anew, count_alike, counts_by_itself, covers, keep_rpo, note_edit,
+    note_newest, rpo_state, rpo_verdict, suspensions, verified_alike,
 };
 pub(crate) use job::{JobNext, Start, builds_on, job_facts, operation_of as job_operation};
 pub(crate) use record::{NewRecord, record_facts};

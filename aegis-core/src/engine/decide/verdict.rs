@@ -9,7 +9,7 @@ use crate::{
 
 /// When a policy can expect its next usable point.
 pub(super) fn planned(state: &PolicyState, running_since: Option<Timestamp>) -> Mend {
-    expected(state, running_since, state.recent.iter().map(|backup| backup.took).max())
+    expected(state, running_since, state.longest_backup())
 }
 
 /// The same, where the longest of the newest backups is known.

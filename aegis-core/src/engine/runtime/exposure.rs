@@ -8,8 +8,8 @@ use crate::{
     engine::{
         EngineError,
         decide::{
-            PointBook, count_alike, covers, keep_rpo, note_newest, policy_facts, rpo_state, verified_alike,
-            with_due,
+            PointBook, PolicyStanding, count_alike, covers, keep_rpo, note_newest, policy_facts, rpo_state,
+            verified_alike, with_due,
         },
     },
     model::{
@@ -31,12 +31,6 @@ enum Novelty {
     Judged,
     /// It was verified, so that it, and all that rests on it, may begin to count where that is asked for.
     Verified,
-}
-
-/// What counts for a policy, by all that is in the catalogue.
-struct PolicyStanding {
-    newest: Option<NewestPoint>,
-    last_success: Option<Timestamp>,
 }
 
 impl Core {
@@ -111,10 +105,9 @@ impl Core {
             record.parent.is_none_or(|id| rpo.newest().is_some_and(|newest| newest.id == id));
         let changed = if novelty == Novelty::New && rests_on_newest {
             let alone = without_parent(record);
-            let book = PointBook::new([&alone], Book::AsKnown);
-            state.last_success_at = state.last_success_at.max(book.last_success(policy, now));
-            let point = book.newest(policy, now);
-            point.map_or(StateChange::Unchanged, |point| rpo.point_added(&counting(point), now))
+            let standing = PointBook::new([&alone], Book::AsKnown).standing(policy, now);
+            state.last_success_at = state.last_success_at.max(standing.last_success);
+            standing.newest.map_or(StateChange::Unchanged, |point| rpo.point_added(&counting(point), now))
         } else {
             let standing = self.standing(policy, Some(record), now).await?;
             state.last_success_at = match novelty {
@@ -228,8 +221,7 @@ impl Core {
             .iter()
             .map(|record| &**record)
             .filter(|record| changed.is_none_or(|changed| changed.id != record.id));
-        let book = PointBook::new(others.chain(changed), Book::AsKnown);
-        Ok(PolicyStanding { newest: book.newest(policy, now), last_success: book.last_success(policy, now) })
+        Ok(PointBook::new(others.chain(changed), Book::AsKnown).standing(policy, now))
     }
 
     /// The records of a cluster in these states; in any if none is named.

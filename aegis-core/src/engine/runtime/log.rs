@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::EngineError,
-    seams::{ErrorClass, LeaseName, Monotonic, ObjectStorage, StoreHint, report},
+    seams::{ErrorClass, LeaseName, Monotonic, ObjectStorage, report},
 };
 
 /// How many events one read or seal takes.
@@ -101,12 +101,7 @@ impl Reader {
 
 async fn seal(core: &Core, lease: &mut HeldLease) -> Result<(), EngineError> {
     while let Hold::Ours(fence) = lease.ensure(core).await? {
-        let sealed = core.store.seal(&fence, BATCH).await?;
-        if sealed.count > 0 {
-            // Whoever listens here needs no hint of the store's, which may come late or never.
-            core.wake(&StoreHint::Sealed);
-        }
-        if sealed.count < BATCH {
+        if core.store.seal(&fence, BATCH).await?.count < BATCH {
             break;
         }
     }

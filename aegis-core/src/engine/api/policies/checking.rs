@@ -83,8 +83,8 @@ impl Tenant {
 
 /// How long the newest backups of a policy took.
 pub(super) fn run_time(state: Option<&PolicyState>) -> Option<RunTime> {
-    let recent = &state?.recent;
-    recent.iter().map(|backup| backup.took).max().map(|longest| RunTime::LongestOf(recent.len(), longest))
+    let state = state?;
+    state.longest_backup().map(|longest| RunTime::LongestOf(state.recent.len(), longest))
 }
 
 /// The findings about a policy, unless one of them makes it impossible.
