@@ -2,7 +2,8 @@
 # Installs what the tests need beside Rust, Go, Node and Python; quick when all of it is there.
 #
 #   bash scripts/setup.sh          everything
-#   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, openssl, chromium, nextest, deny, versitygw, azurite, yaml
+#   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, openssl, chromium, promtool, nextest, deny, versitygw,
+#                                  azurite, yaml
 #
 # Debian's packages go where Debian puts them; everything else goes to a cache outside of the clone
 # (AEGIS_CACHE, default ~/.cache/aegis). Only package registries are asked.
@@ -23,10 +24,11 @@ say() { printf 'setup: %s\n' "$*"; }
 has() { [ -x "$2" ] && [ "$(cat "$cache/stamps/$1" 2>/dev/null)" = "$3" ]; }
 stamp() { printf '%s\n' "$2" >"$cache/stamps/$1"; }
 
+sudo=()
+[ "$(id -u)" = 0 ] || sudo=(sudo)
+
 debian() { # PACKAGE
   say "$1, from Debian"
-  local sudo=()
-  [ "$(id -u)" = 0 ] || sudo=(sudo)
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -qq -y --no-install-recommends "$1" >/dev/null
 }
@@ -39,6 +41,18 @@ install_chromium() { command -v chromium >/dev/null || debian chromium; }
 
 install_postgres() {
   command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || debian postgresql
+}
+
+# Only the checker is taken out of Debian's package, which would start a server of its own.
+install_promtool() {
+  command -v promtool >/dev/null || [ -x "$bin/promtool" ] && return
+  say "promtool, out of Debian's package prometheus"
+  "${sudo[@]}" apt-get update -qq
+  local work
+  work="$(mktemp -d "$cache/promtool.XXXXXX")"
+  (cd "$work" && apt-get download -qq prometheus 2>/dev/null && dpkg-deb --extract prometheus_*.deb .)
+  mv "$work/usr/bin/promtool" "$bin/promtool"
+  rm -rf "$work"
 }
 
 # Python's reader of YAML.
@@ -79,10 +93,11 @@ install_azurite() {
   stamp azurite "$AZURITE"
 }
 
-[ $# -gt 0 ] || set -- restic postgres curl jq openssl chromium nextest versitygw azurite deny yaml
+[ $# -gt 0 ] || set -- restic postgres curl jq openssl chromium promtool nextest versitygw azurite deny yaml
 for tool in "$@"; do
   case "$tool" in
-    restic | postgres | curl | jq | openssl | chromium | nextest | deny | versitygw | azurite | yaml) "install_$tool" ;;
+    restic | postgres | curl | jq | openssl | chromium | promtool | nextest | deny | versitygw | azurite | yaml)
+      "install_$tool" ;;
     *) printf 'setup: no such tool: %s\n' "$tool" >&2; exit 2 ;;
   esac
 done

@@ -6,6 +6,9 @@ use axum::http::{Method, StatusCode};
 
 use crate::auth::TokenHash;
 
+const DURATION: &str = "aegis_http_request_duration_seconds";
+const REQUESTS: &str = "aegis_http_requests_total";
+
 /// Where `/metrics` takes the process's figures from, and who may see them.
 ///
 /// The engine and the API count by the `metrics` crate; what has them is the recorder that the
@@ -38,6 +41,12 @@ impl Metrics {
         self
     }
 
+    /// Says what each figure of the API means, to the recorder that the embedder has installed.
+    pub(crate) fn describe() {
+        metrics::describe_histogram!(DURATION, "How long requests took to be answered, by method and route.");
+        metrics::describe_counter!(REQUESTS, "Requests that were answered, by method, route and status.");
+    }
+
     pub(crate) fn render(&self) -> String {
         (self.render)()
     }
@@ -59,8 +68,6 @@ pub(crate) fn count_request(method: &Method, route: Option<String>, status: Stat
     };
     let route = route.unwrap_or_else(|| "none".to_owned());
     let status = status.as_u16().to_string();
-    metrics::histogram!("aegis_http_request_duration_seconds", "method" => method, "route" => route.clone())
-        .record(took.as_secs_f64());
-    metrics::counter!("aegis_http_requests_total", "method" => method, "route" => route, "status" => status)
-        .increment(1);
+    metrics::histogram!(DURATION, "method" => method, "route" => route.clone()).record(took.as_secs_f64());
+    metrics::counter!(REQUESTS, "method" => method, "route" => route, "status" => status).increment(1);
 }

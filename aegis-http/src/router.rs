@@ -15,6 +15,7 @@ use crate::{
     auth::refuse_strangers,
     lifecycle::refuse_unless_serving,
     limits::tell_limits,
+    metrics::Metrics,
     openapi::{self, Document},
     options::HttpOptions,
     request::envelop,
@@ -26,6 +27,9 @@ use crate::{
 /// `/metrics` and `/openapi.json`. Nothing runs by it: [start](Aegis::start) the engine for that.
 pub fn router(engine: Aegis, options: HttpOptions) -> Router {
     let max_body = options.max_body;
+    if options.metrics.is_some() {
+        Metrics::describe();
+    }
     let app = App::new(engine, options);
     let gate = from_fn_with_state(app.clone(), refuse_unless_serving);
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())

@@ -41,6 +41,7 @@ fn lines(config: &Config, house: &House, built: &Built, address: SocketAddr) -> 
     let mut lines = vec![("api", format!("{scheme}://{address}/api/v1, described at /openapi.json"))];
     lines.push(("page", format!("{scheme}://{address}/")));
     lines.push(("access", access(config, address)));
+    lines.push(("metrics", metrics(config, scheme, address)));
     if let Some(file) = &config.file {
         lines.push(("config", file.display().to_string()));
     }
@@ -89,6 +90,14 @@ fn access(config: &Config, address: SocketAddr) -> String {
             format!("{tokens} tokens, sent unencrypted: configure [tls], or a proxy in front that has it")
         }
         (tokens, _) => format!("{tokens} tokens"),
+    }
+}
+
+fn metrics(config: &Config, scheme: &str, address: SocketAddr) -> String {
+    match (config.shows_figures(), config.tokens.is_empty()) {
+        (false, _) => "none: name a token for them with [metrics] token_file".to_owned(),
+        (true, false) => format!("{scheme}://{address}/metrics, with a token of its own"),
+        (true, true) => format!("{scheme}://{address}/metrics"),
     }
 }
 

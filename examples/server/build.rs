@@ -83,8 +83,8 @@ pub(crate) async fn build(config: &Config, house: &House) -> Result<Built> {
         let webhook = Webhook::new(webhook.clone(), Arc::<SystemClock>::clone(&clock));
         builder = builder.notifier(Arc::new(webhook));
     }
-    for (tenant, options) in &config.tenants {
-        builder = builder.tenant(tenant.clone(), *options);
+    for (tenant, settings) in &config.tenants {
+        builder = builder.tenant(tenant.clone(), settings.options);
     }
     Ok(Built { engine: builder.build()?, store, passwords })
 }

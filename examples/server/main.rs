@@ -9,6 +9,7 @@ mod announce;
 mod build;
 mod cli;
 mod config;
+mod figures;
 mod house;
 mod listen;
 mod log;
@@ -20,10 +21,14 @@ use std::process::ExitCode;
 
 use aegis::http::{self, Access, HttpOptions, Lifecycle};
 use futures::future;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
 
 use cli::{Asked, Flags};
 use config::Config;
+use figures::Figures;
 use house::House;
 use listen::{Door, MAX_CONNECTIONS};
 use problem::{Problem, Result};
@@ -63,9 +68,17 @@ async fn run(flags: &Flags) -> Result<()> {
     let house = House::open(&config.data_dir)?;
     let most = config.http.max_connections.unwrap_or(MAX_CONNECTIONS);
     let door = Door::open(config.listen, config.tls.as_ref(), most).await?;
+    let figures = Figures::record(&config)?;
     let built = build::build(&config, &house).await?;
     let lifecycle = Lifecycle::default();
-    let api = http::router(built.engine.clone(), options(&config, &built, lifecycle.clone()));
+    let mut options = options(&config, &built, lifecycle.clone());
+    // It ends with the server.
+    let mut upkeep = JoinSet::new();
+    if let Some(figures) = figures {
+        options = options.with_metrics(figures.metrics(&config));
+        upkeep.spawn(figures.keep());
+    }
+    let api = http::router(built.engine.clone(), options);
     // The API last: whatever is nowhere gets its answer.
     let router = page::router().merge(api);
     let stop = stop()?;
@@ -89,6 +102,9 @@ fn options(config: &Config, built: &build::Built, lifecycle: Lifecycle) -> HttpO
     };
     let mut options =
         HttpOptions::default().with_access(access).with_lifecycle(lifecycle).with_store(built.store.kind());
+    for (tenant, settings) in &config.tenants {
+        options = options.with_limits(tenant.clone(), settings.limits);
+    }
     if let Some(most) = config.http.max_body_bytes.and_then(|most| usize::try_from(most).ok()) {
         options.max_body = most;
     }

@@ -3,9 +3,12 @@
 
 mod browser;
 mod configuration;
+mod ear;
+mod figures;
 mod guide;
 mod kills;
 mod page;
 mod process;
 mod reference;
 mod replicas;
+mod webhooks;

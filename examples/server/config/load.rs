@@ -76,6 +76,7 @@ fn whole(mut top: Section<'_>, file: Option<&Path>, flags: &Flags) -> Option<Con
     let mut storage = read::storages(&mut top);
     let tenants = read::tenants(&mut top);
     let tokens = read::tokens(&mut top);
+    let metrics = read::metrics(&mut top);
     let tls = read::tls(&mut top);
     let webhooks = read::webhooks(&mut top);
     let (log, http) = (read::log(&mut top), read::http(&mut top));
@@ -123,6 +124,7 @@ fn whole(mut top: Section<'_>, file: Option<&Path>, flags: &Flags) -> Option<Con
         storage,
         tenants,
         tokens,
+        metrics,
         tls,
         webhooks,
         log,

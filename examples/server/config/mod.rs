@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use aegis::{
     engine::TenantOptions,
     files::PasswordSource,
-    http::Token,
+    http::{LimitProfile, Token, TokenHash},
     model::{ClusterName, NamespaceName, StorageUri, TenantId},
     storage::StorageOptions,
     store::PostgresOptions,
@@ -33,12 +33,22 @@ pub(crate) struct Config {
     pub(crate) store: StoreChoice,
     pub(crate) clusters: BTreeMap<ClusterName, Cluster>,
     pub(crate) storage: BTreeMap<String, Storage>,
-    pub(crate) tenants: BTreeMap<TenantId, TenantOptions>,
+    pub(crate) tenants: BTreeMap<TenantId, Tenant>,
     pub(crate) tokens: Vec<Token>,
+    /// What opens `/metrics`.
+    pub(crate) metrics: Option<TokenHash>,
     pub(crate) tls: Option<Tls>,
     pub(crate) webhooks: Vec<WebhookOptions>,
     pub(crate) log: Log,
     pub(crate) http: Http,
+}
+
+impl Config {
+    /// Whether anybody may see figures: where nobody has a token everyone on this machine may, else whoever
+    /// has the one for them.
+    pub(crate) const fn shows_figures(&self) -> bool {
+        self.tokens.is_empty() || self.metrics.is_some()
+    }
 }
 
 /// Where the engine remembers.
@@ -77,6 +87,13 @@ pub(crate) struct Storage {
     /// is named.
     pub(crate) password: Option<PasswordSource>,
     pub(crate) tenants: Vec<TenantId>,
+}
+
+/// What holds for a tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) options: TenantOptions,
+    pub(crate) limits: LimitProfile,
 }
 
 /// A certificate chain and its key, both PEM files.

@@ -1,11 +1,11 @@
 //! From the sections of a file to what they mean.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use aegis::{
     engine::TenantOptions,
     files::PasswordSource,
-    http::{Identity, Role, Token, TokenHash},
+    http::{Identity, LimitProfile, Role, Token, TokenHash},
     model::{ApprovalRule, ClusterName, NamespaceName, StorageBackend, StorageUri, TenantId},
     storage::{Credentials, StorageOptions, Transport},
     webhooks::{EventPattern, PrivateAddresses, WebhookOptions},
@@ -13,7 +13,7 @@ use aegis::{
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{
-    Cluster, Http, Log, LogFormat, Namespace, Storage, Tls,
+    Cluster, Http, Log, LogFormat, Namespace, Storage, Tenant, Tls,
     secret::{Reference, Secret},
     section::{Placed, Section},
 };
@@ -144,20 +144,24 @@ fn credentials(section: &mut Section<'_>, backend: Option<StorageBackend>) -> Op
     given.into_iter().find(|(of, _)| *of == backend).map(|(_, credentials)| credentials)
 }
 
-pub(super) fn tenants(top: &mut Section<'_>) -> BTreeMap<TenantId, TenantOptions> {
+pub(super) fn tenants(top: &mut Section<'_>) -> BTreeMap<TenantId, Tenant> {
     let tenants = top.named("tenants").into_iter();
     tenants.filter_map(|(name, section)| Some((valid(&section, &name)?, tenant(section)))).collect()
 }
 
-fn tenant(mut section: Section<'_>) -> TenantOptions {
+fn tenant(mut section: Section<'_>) -> Tenant {
     let rules = ["none", "one", "two"];
     let approval = section.one_of("approval", rules).map_or(ApprovalRule::None, |rule| match rule {
         "one" => ApprovalRule::One,
         "two" => ApprovalRule::Two,
         _ => ApprovalRule::None,
     });
+    let limits = match section.one_of("limits", ["off", "interactive"]) {
+        Some("interactive") => LimitProfile::Interactive,
+        _ => LimitProfile::Off,
+    };
     section.finish();
-    TenantOptions::default().with_approval(approval)
+    Tenant { options: TenantOptions::default().with_approval(approval), limits }
 }
 
 pub(super) fn tokens(top: &mut Section<'_>) -> Vec<Token> {
@@ -189,6 +193,20 @@ fn token(mut section: Section<'_>) -> Option<Token> {
     })
 }
 
+/// The token that opens `/metrics`, as it is compared.
+pub(super) fn metrics(top: &mut Section<'_>) -> Option<TokenHash> {
+    let mut section = top.section("metrics");
+    let token = section.secret("token").map(Secret::expose);
+    if section.is_there() && !section.has("token_file") && !section.has("token_env") {
+        section.mistake("write token_file or token_env: where the token is that opens /metrics");
+    }
+    if token.as_ref().is_some_and(|token| token.len() < 16) {
+        section.mistake("the token is shorter than 16 characters: make a long random one");
+    }
+    section.finish();
+    token.map(|token| TokenHash::of(&token))
+}
+
 pub(super) fn tls(top: &mut Section<'_>) -> Option<Tls> {
     let mut section = top.section("tls");
     let (certificate, key) = (section.path("certificate"), section.path("key"));
@@ -214,6 +232,7 @@ fn webhook(name: &Placed<String>, mut section: Section<'_>) -> Option<WebhookOpt
     let events: Option<Vec<EventPattern>> = section.parsed_list("events");
     let tenants = tenants_of(&mut section);
     let since = section.parsed("since").map(|since| since.value);
+    let patience = section.number("patience_seconds");
     let private = section.switch("allow_private") == Some(true);
     let (source, place) = (section.source, section.place());
     section.finish();
@@ -224,6 +243,9 @@ fn webhook(name: &Placed<String>, mut section: Section<'_>) -> Option<WebhookOpt
     }
     if let Some(since) = since {
         options = options.since(since);
+    }
+    if let Some(seconds) = patience {
+        options = options.with_patience(Duration::from_secs(seconds.value.into()));
     }
     Some(if private { options.with_private_addresses(PrivateAddresses::Permitted) } else { options })
 }

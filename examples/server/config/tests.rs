@@ -113,6 +113,10 @@ fn each_mistake_names_its_file_line_and_key_and_the_mend() {
             "not both",
         ),
         ("[tenants.a]\napproval = \"three\"", "aegis.toml:2: tenants.a.approval: `three` is none of", "two"),
+        ("[tenants.a]\nlimits = \"few\"", "aegis.toml:2: tenants.a.limits: `few` is none of", "interactive"),
+        ("[metrics]", "aegis.toml:1: [metrics]: write token_file or token_env", ""),
+        ("[metrics]\ntoken_env = \"SHORT\"", "aegis.toml:1: [metrics]: the token is shorter", "16"),
+        ("[metrics]\ntoken = \"hush\"", "aegis.toml:2: metrics.token: there is no such key", "token_file"),
         (
             "[[auth.tokens]]\nsha256 = \"hush\"",
             "aegis.toml:2: auth.tokens.sha256: a token is configured",
@@ -274,7 +278,8 @@ fn the_documentation_has_every_key_and_no_other() {
 fn the_whole_file_of_the_documentation_is_valid() {
     let documented = include_str!("../../../docs/configuration.md");
     let file = documented.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let told = mistakes(file, &Flags::default(), &[("PAGER_SECRET", "a long random secret")]);
+    let environment = [("PAGER_SECRET", "a long random secret"), ("METRICS_TOKEN", "a long random token")];
+    let told = mistakes(file, &Flags::default(), &environment);
     assert_eq!(told, [""; 0]);
 }
 

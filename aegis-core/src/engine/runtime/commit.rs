@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Core, backoff::Backoff};
+use super::{Core, backoff::Backoff, meters};
 use crate::{
     engine::EngineError,
     seams::{Changeset, Committed, Conflict, ErrorClass, StoreError},
@@ -62,23 +62,14 @@ pub(crate) async fn commit(core: &Core, changeset: Changeset) -> Result<Outcome,
 /// Says what was changed, to the log and to whoever counts. One place, so that nothing is counted
 /// that was not committed.
 fn tell(changeset: &Changeset) {
+    meters::count(changeset);
     for change in &changeset.changes {
-        let (kind, facts) = (change.kind.as_str(), &change.facts);
         tracing::debug!(
-            kind,
+            kind = change.kind.as_str(),
             subject = ?change.write.entity().key(),
             actor = %changeset.actor,
-            reason = facts.reason.as_deref(),
+            reason = change.facts.reason.as_deref(),
             "committed"
         );
-        metrics::counter!("aegis_events_total", "kind" => kind).increment(1);
-        let cluster = || facts.cluster.as_ref().map_or_else(String::new, ToString::to_string);
-        if let Some(duration) = facts.duration {
-            metrics::histogram!("aegis_duration_seconds", "kind" => kind, "cluster" => cluster())
-                .record(duration.as_secs_f64());
-        }
-        if let Some(bytes) = facts.bytes {
-            metrics::counter!("aegis_bytes_total", "kind" => kind, "cluster" => cluster()).increment(bytes.0);
-        }
     }
 }

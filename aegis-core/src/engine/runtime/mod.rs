@@ -15,6 +15,7 @@ mod held;
 mod keeper;
 mod log;
 mod manifest;
+mod meters;
 mod probe;
 mod roster;
 mod run;

@@ -6,7 +6,7 @@ use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::{FutureExt, StreamExt, future, stream};
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::{Core, Reader, Worker, backoff::Backoff};
+use super::{Core, Reader, Worker, backoff::Backoff, meters};
 use crate::{engine::Aegis, model::ClusterName, seams::Monotonic};
 
 /// How long a reader of the log lets events gather, and how long after a pass began the next one may
@@ -30,6 +30,7 @@ pub struct Running {
 
 impl Running {
     pub(crate) fn start(aegis: &Aegis) -> Self {
+        meters::describe();
         let core = Arc::clone(aegis.core());
         let stop = Arc::new(Notify::new());
         let mut loops = JoinSet::new();
@@ -112,7 +113,7 @@ fn tell_panic(which: &dyn fmt::Debug, panic: &(dyn Any + Send)) {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let reason = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     tracing::error!(?which, reason, "a loop of the engine panicked and begins again: please report it");
-    metrics::counter!("aegis_loop_panics_total").increment(1);
+    meters::count_panic();
 }
 
 /// The pauses between a loop's panics and its new beginnings.
