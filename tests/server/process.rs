@@ -100,6 +100,7 @@ pub(crate) struct Server {
     _output: BufReader<ChildStdout>,
     pub(crate) url: String,
     client: Client,
+    token: Option<String>,
 }
 
 impl Server {
@@ -116,7 +117,13 @@ impl Server {
             }
             told += &line;
         };
-        Self { child, _output: output, url, client: client() }
+        Self { child, _output: output, url, client: client(), token: None }
+    }
+
+    /// Asked with this token from now on.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -158,7 +165,11 @@ impl Server {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url))
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// What lies at `path`, once the status at `pointer` is an end.
