@@ -44,9 +44,16 @@ impl Log {
         self.unsealed.push_back(Arc::new(event));
     }
 
-    /// The oldest unsealed events, at most `limit`.
+    /// The oldest unsealed events: `limit`, and what else belongs to the last one's changeset.
     pub(crate) fn batch(&self, limit: usize) -> Batch {
-        let events: Vec<_> = self.unsealed.iter().take(limit).cloned().collect();
+        let mut events: Vec<Arc<Event>> = Vec::new();
+        for event in &self.unsealed {
+            let is_whole = events.last().is_none_or(|last| last.id.changeset != event.id.changeset);
+            if events.len() >= limit && is_whole {
+                break;
+            }
+            events.push(Arc::clone(event));
+        }
         let mut end = LogEnd { head: self.head(), ..LogEnd::default() };
         for event in &events {
             if let Some(chain) = self.chains.get(&event.tenant)

@@ -182,6 +182,7 @@ mod mutants {
         positions_are_dense_and_in_commit_order: PositionsHaveGaps;
         chains_verify_for_each_tenant_and_for_none: OneChainForAll;
         sealing_goes_on_where_it_stopped: SealsIgnoreLimit;
+        a_changeset_is_sealed_whole: SealsCutChangesets;
         sealing_needs_the_lease: SealsIgnoreLease;
         sealing_at_once_numbers_each_event_once: PositionsHaveGaps, OneChainForAll;
         what_is_not_sealed_is_not_read: SealsAtOnce;

@@ -11,6 +11,7 @@ use aegis_core::{
 
 use crate::{
     error::{self, Fate},
+    log::PLACES,
     statement::{Array, Statement, key_value, signed},
     store::PostgresStore,
 };
@@ -93,8 +94,8 @@ pub(crate) fn compose(changeset: &Changeset) -> Result<Statement, StoreError> {
 /// The pieces of a commit: the parts before the last one, and what must be so for that one to run.
 ///
 /// The conditions are judged in their order. First comes the id, so that a changeset which is being
-/// applied elsewhere is waited for before anything is called refused; the events come last, so that
-/// what another transaction has to finish first has its events before ours.
+/// applied elsewhere is waited for before anything is called refused; the number of the events comes
+/// last, so that what another transaction has to finish first has its events before ours.
 #[derive(Default)]
 struct Composer {
     statement: Statement,
@@ -289,12 +290,21 @@ impl Composer {
             format!("select {condition}")
         } else {
             let (tenants, documents) = events(changeset)?;
+            if documents.len() > PLACES {
+                let reason =
+                    format!("it has {} changes, more than the {PLACES} that lie together", documents.len());
+                return Err(StoreError::Malformed { reason });
+            }
             let tenants = self.statement.bind(tenants);
             let documents = self.statement.bind(documents);
+            self.parts.push(format!(
+                "numbered as (select nextval('event_tail_seq_seq') as first where {condition})"
+            ));
             format!(
-                "insert into event_tail (tenant, document) select e.tenant, e.document::json \
-                 from unnest({tenants}::text[], {documents}::text[]) with ordinality as e (tenant, document, place) \
-                 where {condition} order by e.place"
+                "insert into event_tail (seq, tenant, document) \
+                 select n.first + e.place - 1, e.tenant, e.document::json \
+                 from numbered as n, unnest({tenants}::text[], {documents}::text[]) \
+                     with ordinality as e (tenant, document, place)"
             )
         };
         self.statement.text = format!("with {} {last}", self.parts.join(", "));

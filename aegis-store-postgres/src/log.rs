@@ -1,11 +1,12 @@
 //! The event log: what is not sealed yet, what is, and who reads it.
 //!
-//! The tail is numbered by a sequence when events are written, not when they are committed, so that
-//! a lower number may appear after a higher one was sealed. That skips nothing: a batch is what one
-//! snapshot shows, in order of the numbers, and a position is only given to what is there. And cause
-//! comes before effect: a changeset takes its numbers last, after every row that it has to wait for,
-//! so whatever it rests on has lower numbers, was committed before, and is in every snapshot that it
-//! is in.
+//! A changeset takes a number for its events when it writes them, not when it commits, so that a lower
+//! number may appear after a higher one was sealed. That skips nothing: a batch is what one snapshot
+//! shows, in order of the numbers, and a position is only given to what is there. And cause comes
+//! before effect: a changeset takes its number last, after every row that it has to wait for, so
+//! whatever it rests on has a lower number, was committed before, and is in every snapshot that it is
+//! in. The events of one changeset are numbered on from there, and the sequence leaves that much room:
+//! so they lie together, whoever commits beside it, and a batch takes all of them or none.
 
 use std::sync::Arc;
 
@@ -29,20 +30,29 @@ const SEAL: &str = "seal events";
 const READ: &str = "read the event log";
 const STEP: &str = "move a reader of the log on";
 
+/// How far one number that the sequence gives is from the next: so many events a changeset may have. A
+/// power of two.
+pub(crate) const PLACES: usize = 1 << 20;
+
 /// How often a batch is tried that met another sealer's.
 const ATTEMPTS: u32 = 20;
 
-/// What is sealed next, with where the log and the chains of its tenants end. One row without an
-/// event stands for none.
+/// What is sealed next, with where the log and the chains of its tenants end: `limit` events and what
+/// else belongs to the last one's changeset. One row without an event stands for none.
 pub(crate) fn batch(fence: &Fence, limit: usize) -> Statement {
-    Statement::new(
-        "select h.held, h.head, b.seq, b.tenant, b.document::text as document, c.head as chain \
+    Statement::new(format!(
+        "with first as materialized (select seq, tenant, document from event_tail order by seq limit $3), \
+        batch as (select * from first union all \
+            select t.seq, t.tenant, t.document from (select max(seq) as seq from first) as last \
+            join event_tail as t on t.seq > last.seq and t.seq <= (last.seq | {})) \
+         select h.held, h.head, b.seq, b.tenant, b.document::text as document, c.head as chain \
          from (select exists (select from lease where name = $1 and generation = $2 and expires_at > store_now()) \
                 as held, coalesce((select max(position) from event), 0) as head) as h \
-         left join (select seq, tenant, document from event_tail order by seq limit $3) as b on h.held \
+         left join batch as b on h.held \
          left join chain as c on c.tenant = coalesce(b.tenant, '') \
          order by b.seq",
-    )
+        PLACES - 1
+    ))
     .with(fence.name.as_str())
     .with(signed(fence.generation.0))
     .with(i64::try_from(limit).unwrap_or(i64::MAX))

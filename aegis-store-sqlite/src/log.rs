@@ -9,6 +9,7 @@ use aegis_core::{
     model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
     seams::{Fence, LogEnd, Monotonic, Scope, Sealed, StoreError},
 };
+use futures::TryStreamExt;
 use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
@@ -37,14 +38,11 @@ fn chain(tenant: Option<&TenantId>) -> &str {
 }
 
 impl Batch {
-    /// Reads the oldest unsealed events, at most `limit`, and links them.
+    /// Reads the oldest unsealed events, `limit` and what else belongs to the last one's changeset, and
+    /// links them.
     pub(crate) async fn read(reader: &mut SqliteConnection, limit: usize) -> Result<Self, Fault> {
         let mut snapshot = reader.begin().await?;
-        let mut sql = Sql::new("select document, seq from event_tail order by seq limit ");
-        sql.bind(up_to(limit));
-        let rows = sql.query().fetch_all(&mut *snapshot).await?;
-        let events = rows.iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        let until = rows.last().map(|row| row.try_get(1)).transpose()?.unwrap_or(0);
+        let (until, events) = oldest(&mut snapshot, limit).await?;
         let mut end = LogEnd { head: head(&mut snapshot).await?, ..LogEnd::default() };
         let tenants: HashSet<_> = events.iter().map(|event| event.tenant.clone()).collect();
         read_heads(&mut snapshot, tenants.into_iter().collect(), &mut end).await?;
@@ -83,6 +81,23 @@ impl Batch {
         tally::fold(connection, self.linked.len().saturating_mul(4)).await?;
         Ok(Some(Sealed { count: self.linked.len(), head: last.position }))
     }
+}
+
+/// The oldest unsealed events, up to which place in the tail: `limit`, and the rest of a changeset.
+async fn oldest(connection: &mut SqliteConnection, limit: usize) -> Result<(i64, Vec<Arc<Event>>), Fault> {
+    let (mut until, mut events) = (0, Vec::<Arc<Event>>::new());
+    let sql = Sql::new("select document, seq from event_tail order by seq");
+    let mut rows = sql.query().fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let event = event(&row)?;
+        let is_whole = events.last().is_none_or(|last| last.id.changeset != event.id.changeset);
+        if events.len() >= limit && is_whole {
+            break;
+        }
+        until = row.try_get(1)?;
+        events.push(event);
+    }
+    Ok((until, events))
 }
 
 fn sealed_row(sealed: &SealedEvent) -> Result<Vec<Arg<'_>>, Fault> {

@@ -1,10 +1,11 @@
 //! A log that others write to, too: other versions, and somebody who changes its table.
 
 use aegis_core::{
-    model::{ChainHash, Position, TenantId},
-    seams::{ErrorClass, LeaseName, Scope, Store, report},
+    model::{ChainHash, EventFacts, EventKind, Position, TenantId},
+    seams::{Changeset, Committed, ErrorClass, LeaseName, Scope, Store, report},
     testing::fixtures,
 };
+use aegis_store_postgres::PostgresStore;
 
 use crate::{
     common::{changesets_of_events, inserting, lease},
@@ -26,6 +27,55 @@ async fn an_event_that_was_moved_to_another_tenant_is_shown_to_nobody_and_named(
         assert_eq!(refused.class(), ErrorClass::Internal);
         assert!(report(&refused).to_string().contains("position 2"), "{}", report(&refused));
     }
+}
+
+/// A changeset with two events.
+fn pair(id: u128) -> Changeset {
+    let mut changeset = inserting(id, fixtures::job(u64::try_from(2 * id).unwrap()));
+    let second = fixtures::job(u64::try_from(2 * id + 1).unwrap());
+    changeset.insert(second, EventKind::JobCreated, EventFacts::default());
+    changeset
+}
+
+/// Commits a pair that stops between its two events, and another one meanwhile; `meanwhile` then runs
+/// before the first goes on.
+async fn interleave(database: &Database, store: &PostgresStore, meanwhile: impl Future<Output = ()>) {
+    let mut other = database.connect().await;
+    let stopping = "do $$ begin \
+        create function stop() returns trigger language plpgsql as \
+            'begin perform pg_advisory_xact_lock_shared(1); return new; end'; \
+        create trigger stop before insert on event_tail for each row \
+            when (new.document -> 'id' ->> 'index' = '1' \
+                and new.document -> 'id' ->> 'changeset' like '%01') execute function stop(); \
+        end $$";
+    execute(&mut other, stopping).await;
+    execute(&mut other, "select pg_advisory_lock(1)").await;
+    let beside = async {
+        let waits = "select exists (select from pg_locks where locktype = 'advisory' and not granted)";
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut other).await.unwrap() {}
+        store.commit(pair(2)).await.unwrap();
+        meanwhile.await;
+        execute(&mut other, "select pg_advisory_unlock(1)").await;
+    };
+    let (stopped, ()) = tokio::join!(store.commit(pair(1)), beside);
+    assert_eq!(stopped.unwrap(), Committed::Applied);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_events_of_commits_that_interleave_lie_together() {
+    let Some(database) = Database::fresh("the log on PostgreSQL").await else { return };
+    let store = database.open().await;
+    interleave(&database, &store, async {}).await;
+    assert_eq!(changesets_of_events(&store).await, [1, 1, 2, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lower_number_that_is_committed_late_is_sealed_after_the_higher_ones() {
+    let Some(database) = Database::fresh("the log on PostgreSQL").await else { return };
+    let store = database.open().await;
+    let seal_the_second = async { assert_eq!(changesets_of_events(&store).await, [2, 2]) };
+    interleave(&database, &store, seal_the_second).await;
+    assert_eq!(changesets_of_events(&store).await, [2, 2, 1, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,15 @@ const CHANGES_ARE_NOT_COUNTED: Broken = Broken::Database("drop trigger tally_upd
 /// What is not folded into the totals is forgotten.
 const THE_TAIL_IS_NOT_COUNTED: Broken =
     Broken::Database("create rule forgotten as on insert to tally_tail do instead nothing");
+/// Each event has a number of its own, as if it were all of its changeset.
+const EVENTS_ARE_NUMBERED_ALONE: Broken = Broken::Database(
+    "do $$ begin \
+        create function alone() returns trigger language plpgsql as \
+            'begin new.seq := nextval(''event_tail_seq_seq''); return new; end'; \
+        create trigger alone before insert on event_tail for each row execute function alone(); \
+    end $$",
+);
+
 const fn ignores(filter: aegis_core::testing::StoreFilter) -> Broken {
     Broken::Rule(Mutation::Ignores(filter))
 }
@@ -53,6 +62,7 @@ catches! {
     a_late_commit_after_a_takeover_is_refused: NOTHING_IS_REFUSED;
     a_reader_steps_on_from_where_it_is: NOTHING_IS_REFUSED;
     totals_are_exact_at_every_moment: CHANGES_ARE_NOT_COUNTED, THE_TAIL_IS_NOT_COUNTED;
+    a_changeset_is_sealed_whole: EVENTS_ARE_NUMBERED_ALONE;
     get_stays_in_its_scope: Broken::Rule(Mutation::GetCrossesTenants);
     queries_stay_in_their_scope: ignores(JobScope), ignores(RecordScope), ignores(PlanScope),
         ignores(ExecutionScope), ignores(PolicyScope), ignores(SlotScope), ignores(VerificationScope),

@@ -205,9 +205,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     // ---- the event log ----
 
-    /// Gives up to `limit` unsealed events their positions, dense and in commit order (those of one
-    /// changeset in its order), and links them into their tenants' chains; what belongs to no tenant
-    /// has a chain of its own.
+    /// Gives unsealed events their positions, dense and in commit order, those of one changeset
+    /// together and in its order, and links them into their tenants' chains; what belongs to no tenant
+    /// has a chain of its own. Takes `limit` events, if there are as many, and what else belongs to the
+    /// last one's changeset: whoever sees one event of a changeset can read all of them.
     ///
     /// # Errors
     /// `VersionConflict` if the fence no longer holds, `Unavailable`, `Indeterminate` (seal again:

@@ -52,6 +52,7 @@ pub(super) struct Notes {
     jobs: Vec<(JobQuery, Page<BackupJob>)>,
     due: Option<Vec<Versioned<PolicyState>>>,
     written: Option<EntityKey>,
+    sealed: Position,
 }
 
 impl Notes {
@@ -337,7 +338,14 @@ impl Store for MutantStore {
 
     async fn seal(&self, fence: &Fence, limit: usize) -> Result<Sealed, StoreError> {
         let limit = if self.is(M::SealsIgnoreLimit) { usize::MAX } else { limit };
-        match self.inner.seal(fence, limit).await {
+        let sealed = self.inner.seal(fence, limit).await;
+        match sealed {
+            Ok(sealed) if self.is(M::SealsCutChangesets) => {
+                let mut notes = self.notes();
+                let count = usize::try_from(sealed.head.0 - notes.sealed.0).unwrap_or(limit).min(limit);
+                notes.sealed.0 += count as u64;
+                Ok(Sealed { count, head: notes.sealed })
+            }
             Err(StoreError::Conflict(_)) if self.is(M::SealsIgnoreLease) => {
                 Ok(Sealed { count: 0, head: Position::START })
             }
@@ -357,6 +365,10 @@ impl Store for MutantStore {
         let mut events = self.inner.events(scope, after, limit).await?;
         match self.mutation {
             M::DeletionsHaveNoEvent => events.retain(|sealed| sealed.event.after.is_some()),
+            M::SealsCutChangesets => {
+                let until = self.notes().sealed;
+                events.retain(|sealed| sealed.position <= until);
+            }
             M::PositionsHaveGaps => {
                 for sealed in &mut events {
                     sealed.position = Position(sealed.position.0.saturating_mul(2));

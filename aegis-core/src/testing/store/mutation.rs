@@ -116,6 +116,8 @@ pub enum StoreMutation {
     OneChainForAll,
     /// Seals everything at once.
     SealsIgnoreLimit,
+    /// Seals a part of a changeset, if no more were asked for.
+    SealsCutChangesets,
     /// Seals for whoever asks.
     SealsIgnoreLease,
     /// Events are sealed as they are committed.

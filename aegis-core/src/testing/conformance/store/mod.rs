@@ -81,8 +81,9 @@ pub use scopes::{
     tenants_are_those_that_own_something,
 };
 pub use sealing::{
-    chains_verify_for_each_tenant_and_for_none, positions_are_dense_and_in_commit_order,
-    sealing_at_once_numbers_each_event_once, sealing_goes_on_where_it_stopped, sealing_needs_the_lease,
+    a_changeset_is_sealed_whole, chains_verify_for_each_tenant_and_for_none,
+    positions_are_dense_and_in_commit_order, sealing_at_once_numbers_each_event_once,
+    sealing_goes_on_where_it_stopped, sealing_needs_the_lease,
 };
 pub use totals::totals_are_exact_at_every_moment;
 pub use upkeep::{
@@ -212,6 +213,7 @@ macro_rules! for_each_store_behaviour {
             positions_are_dense_and_in_commit_order
             chains_verify_for_each_tenant_and_for_none
             sealing_goes_on_where_it_stopped
+            a_changeset_is_sealed_whole
             sealing_needs_the_lease
             sealing_at_once_numbers_each_event_once
             what_is_not_sealed_is_not_read

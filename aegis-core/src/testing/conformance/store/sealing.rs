@@ -96,6 +96,24 @@ pub async fn sealing_goes_on_where_it_stopped<H: StoreHarness>(harness: &H) {
     assert_eq!(subjects(&events), (1..=6).map(|n| EntityKey::Job(id(n))).collect::<Vec<_>>());
 }
 
+/// A batch never ends within a changeset, however few events were asked for.
+pub async fn a_changeset_is_sealed_whole<H: StoreHarness>(harness: &H) {
+    let Some(fresh) = harness.fresh().await else { return };
+    let store = fresh.store();
+    insert(&*store, [Entity::from(job(1)), plan(1).into(), cluster_state("c1").into()]).await;
+    insert(&*store, [job(2)]).await;
+    insert(&*store, [Entity::from(job(3)), plan(3).into()]).await;
+    let fence = claim(&*store, &LeaseName::sealer(), "one", LONG).await;
+    for (limit, count, head) in [(1, 3, 3), (2, 3, 6)] {
+        let sealed = must(store.seal(&fence, limit).await, "seal");
+        assert_eq!((sealed.count, sealed.head), (count, Position(head)), "at most {limit}");
+    }
+    let events = events(&*store, &Scope::Everyone).await;
+    must_be_dense(&events);
+    let places: Vec<_> = events.iter().map(|sealed| sealed.event.id.index).collect();
+    assert_eq!(places, [0, 1, 2, 0, 0, 1]);
+}
+
 /// Without the lease, or after it ran out, nothing is sealed.
 pub async fn sealing_needs_the_lease<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };
