@@ -2,13 +2,12 @@
 
 use aegis_core::{
     model::{EntityKind, Timestamp},
-    seams::{Column, Scope, Window},
+    seams::{Column, Narrowing, Scope, Window},
 };
 
 use crate::{
     commit::has_tenant,
     statement::{Statement, instant},
-    tally::Narrowing,
 };
 
 /// Rows of one kind of entity. Begins with whose they are: there is no other way to ask for any.
@@ -17,7 +16,8 @@ pub(crate) struct Select {
     pub(crate) statement: Statement,
     /// All that a row has to meet.
     conditions: Vec<String>,
-    /// The same as totals are asked for.
+    /// Those of them that totals are kept for, each after an `and`.
+    pub(crate) narrowed: Vec<String>,
     pub(crate) narrowing: Narrowing,
     order: String,
     /// What the place of a window is compared with.
@@ -32,6 +32,7 @@ impl Select {
             kind,
             statement: Statement::default(),
             conditions: Vec::new(),
+            narrowed: Vec::new(),
             narrowing: Narrowing::default(),
             order: format!("at desc, {tie} desc"),
             place: format!("(t.at, t.{tie})"),
@@ -62,9 +63,7 @@ impl Select {
         T: sqlx::Encode<'t, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
     {
         let value = self.statement.bind(value);
-        let condition = format!("t.{column} {how} {value}");
-        self.narrowing.by(column, &condition);
-        self.conditions.push(condition);
+        self.such(column, format!("t.{column} {how} {value}"));
     }
 
     /// That a column is what was asked for, if anything was.
@@ -83,9 +82,10 @@ impl Select {
         self.conditions.push(condition.into());
     }
 
-    /// A condition on a column without a value.
+    /// A condition on a column, in words of its own.
     fn such(&mut self, column: Column, condition: String) {
-        self.narrowing.by(column, &condition);
+        self.narrowing.by(column);
+        self.narrowed.push(format!(" and {condition}"));
         self.conditions.push(condition);
     }
 

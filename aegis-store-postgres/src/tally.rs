@@ -7,62 +7,19 @@
 
 use aegis_core::{
     model::{EntityKind, Timestamp},
-    seams::{Column, Cut, Stretches},
+    seams::{Cut, Stretches, TallyLevel},
 };
 use uuid::Uuid;
 
 use crate::{select::Select, statement::instant};
 
-/// What a list is narrowed by, as far as totals are kept for it.
-#[derive(Debug, Default)]
-pub(crate) struct Narrowing {
-    conditions: Vec<String>,
-    cluster: bool,
-    policy: bool,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    /// By something else, too.
-    otherwise: bool,
-}
-
-impl Narrowing {
-    /// By a condition on the column of a row called `t`.
-    pub(crate) fn by(&mut self, column: Column, condition: &str) {
-        match column {
-            Column::Tenant | Column::Status | Column::Hidden => {}
-            Column::Cluster => self.cluster = true,
-            Column::Policy => {
-                self.policy = true;
-                // Which stands for none, and which nobody has.
-                self.conditions.push(format!(" and t.policy <> '{}'", Uuid::nil()));
-            }
-            _ => self.otherwise = true,
-        }
-        self.conditions.push(format!(" and {condition}"));
-    }
-
-    /// By something that totals are not kept for.
-    pub(crate) const fn otherwise(&mut self) {
-        self.otherwise = true;
-    }
-
-    pub(crate) const fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
-        (self.from, self.to) = (from, to);
-    }
-
-    /// The time that is asked about as totals are kept for it; `None` if they can't tell.
-    fn cut(&self) -> Option<Cut> {
-        let spans = if self.policy { &Stretches::SPANS_OF_POLICIES[..] } else { &Stretches::SPANS };
-        Cut::new(self.from, self.to, spans).filter(|_| !self.otherwise)
-    }
-
-    /// That a row of the tally is of the level that has the answer.
-    const fn level(&self) -> &'static str {
-        match (self.policy, self.cluster) {
-            (true, _) => "",
-            (false, true) => " and t.policy = '00000000-0000-0000-0000-000000000000'",
-            (false, false) => " and t.policy = '00000000-0000-0000-0000-000000000000' and t.cluster = ''",
-        }
+/// That a row of the tally is of the level that has the answer.
+fn at_level(level: TallyLevel) -> String {
+    let nobody = Uuid::nil();
+    match level {
+        TallyLevel::Policy => String::new(),
+        TallyLevel::Cluster => format!(" and t.policy = '{nobody}'"),
+        TallyLevel::Tenant => format!(" and t.policy = '{nobody}' and t.cluster = ''"),
     }
 }
 
@@ -74,8 +31,12 @@ impl Select {
         let rows = format!("select count(*) as count, {stored} as stored");
         let Some(cut) = self.narrowing.cut() else { return format!("{rows} {}", self.source()) };
         let sums = "select coalesce(sum(t.count), 0) as count, coalesce(sum(t.stored), 0) as stored";
-        let narrowed = self.narrowing.conditions.concat();
-        let (level, buckets) = (self.narrowing.level(), self.buckets(&cut));
+        let mut narrowed = self.narrowed.concat();
+        if self.narrowing.level() == TallyLevel::Policy {
+            // Which stands for none, and which nobody has.
+            narrowed.push_str(&format!(" and t.policy <> '{}'", Uuid::nil()));
+        }
+        let (level, buckets) = (at_level(self.narrowing.level()), self.buckets(&cut));
         let mut parts = vec![
             format!("{sums} from {buckets} and t.kind = '{kind}'{level}{narrowed}"),
             format!(

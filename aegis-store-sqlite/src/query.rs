@@ -7,8 +7,8 @@ use aegis_core::{
         Stored, Timestamp, Verification, Versioned,
     },
     seams::{
-        Column, Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery,
-        PolicyStateQuery, RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, Value,
+        Column, Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Narrowing, Page, PlanQuery,
+        PolicyQuery, PolicyStateQuery, RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, Value,
         VerificationQuery, Window,
     },
 };
@@ -18,7 +18,7 @@ use crate::{
     error::Fault,
     rows::{unsigned, versioned},
     sql::{Arg, Sql},
-    tally::{Narrowing, between, totals},
+    tally::{between, totals},
 };
 
 /// Which entities, of which kind. Knows the index that has the most of its conditions, since SQLite
@@ -28,8 +28,9 @@ pub(crate) struct Select<'q> {
     index: Option<&'static str>,
     /// All that a row has to meet.
     conditions: Sql<'q>,
-    /// The same as totals are asked for.
-    pub(crate) narrowing: Narrowing<'q>,
+    /// Those of them that totals are kept for.
+    pub(crate) narrowed: Sql<'q>,
+    pub(crate) narrowing: Narrowing,
     order: &'static str,
 }
 
@@ -38,8 +39,14 @@ const NEWEST: &str = "at desc, id desc";
 
 impl<'q> Select<'q> {
     fn new(kind: EntityKind, scope: &'q Scope) -> Self {
-        let conditions = Sql::new("true");
-        let mut select = Self { kind, index: None, conditions, narrowing: Narrowing::new(), order: NEWEST };
+        let mut select = Self {
+            kind,
+            index: None,
+            conditions: Sql::new("true"),
+            narrowed: Sql::default(),
+            narrowing: Narrowing::default(),
+            order: NEWEST,
+        };
         if let Scope::Tenant(tenant) = scope {
             select.is(Column::Tenant, tenant.as_str()).by("tenant");
         }
@@ -63,7 +70,8 @@ impl<'q> Select<'q> {
     }
 
     fn such(&mut self, column: Column, condition: &Sql<'q>) -> &mut Self {
-        self.narrowing.by(column, condition);
+        self.narrowing.by(column);
+        self.narrowed.push(" and ").append(condition);
         self.conditions.push(" and ").append(condition);
         self
     }

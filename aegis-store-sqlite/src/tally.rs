@@ -7,7 +7,7 @@
 
 use aegis_core::{
     model::{Bytes, EntityKind, Timestamp},
-    seams::{Column, Cut, RecordTotals, Stretches, Value},
+    seams::{RecordTotals, Stretches, TallyLevel, Value},
 };
 use sqlx::{Row, SqliteConnection};
 
@@ -18,57 +18,12 @@ use crate::{
     sql::Sql,
 };
 
-/// What a list is narrowed by, as far as totals are kept for it.
-#[derive(Debug)]
-pub(crate) struct Narrowing<'q> {
-    conditions: Sql<'q>,
-    cluster: bool,
-    policy: bool,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    /// By something else, too.
-    otherwise: bool,
-}
-
-impl<'q> Narrowing<'q> {
-    pub(crate) fn new() -> Self {
-        let conditions = Sql::default();
-        Self { conditions, cluster: false, policy: false, from: None, to: None, otherwise: false }
-    }
-
-    /// By a condition on this column.
-    pub(crate) fn by(&mut self, column: Column, condition: &Sql<'q>) {
-        match column {
-            Column::Tenant | Column::Status | Column::Hidden => {}
-            Column::Cluster => self.cluster = true,
-            Column::Policy => self.policy = true,
-            _ => self.otherwise = true,
-        }
-        self.conditions.push(" and ").append(condition);
-    }
-
-    /// By something that totals are not kept for.
-    pub(crate) const fn otherwise(&mut self) {
-        self.otherwise = true;
-    }
-
-    pub(crate) const fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
-        (self.from, self.to) = (from, to);
-    }
-
-    /// The time that is asked about as totals are kept for it; `None` if they can't tell.
-    fn cut(&self) -> Option<Cut> {
-        let spans = if self.policy { &Stretches::SPANS_OF_POLICIES[..] } else { &Stretches::SPANS };
-        Cut::new(self.from, self.to, spans).filter(|_| !self.otherwise)
-    }
-
-    /// That a row of the tally is of the level that has the answer.
-    const fn level(&self) -> &'static str {
-        match (self.policy, self.cluster) {
-            (true, _) => "",
-            (false, true) => " and policy = x''",
-            (false, false) => " and policy = x'' and cluster = ''",
-        }
+/// That a row of the tally is of the level that has the answer.
+const fn at_level(level: TallyLevel) -> &'static str {
+    match level {
+        TallyLevel::Policy => "",
+        TallyLevel::Cluster => " and policy = x''",
+        TallyLevel::Tenant => " and policy = x'' and cluster = ''",
     }
 }
 
@@ -105,7 +60,7 @@ fn summed<'q>(select: &Select<'q>) -> Sql<'q> {
 
 /// Rows whose sums are those of all that matches, and never null.
 fn counted<'q>(select: &Select<'q>) -> Sql<'q> {
-    let (kind, narrowing) = (select.kind, &select.narrowing);
+    let (kind, narrowing, narrowed) = (select.kind, select.narrowing, &select.narrowed);
     let stored = if kind == EntityKind::Record { "stored" } else { "0" };
     let parts =
         format!("coalesce(sum({stored} >> 32), 0) as high, coalesce(sum({stored} & 4294967295), 0) as low");
@@ -119,17 +74,13 @@ fn counted<'q>(select: &Select<'q>) -> Sql<'q> {
         if place > 0 {
             sql.push(" union all select coalesce(sum(count), 0), coalesce(sum(stored_high), 0), coalesce(sum(stored_low), 0) from tally where ");
         }
-        sql.push(&format!("kind = '{kind}' and span = {span}{}", narrowing.level()));
-        sql.append(&narrowing.conditions)
-            .push(" and bucket >= ")
-            .bind(first)
-            .push(" and bucket < ")
-            .bind(last);
+        sql.push(&format!("kind = '{kind}' and span = {span}{}", at_level(narrowing.level())));
+        sql.append(narrowed).push(" and bucket >= ").bind(first).push(" and bucket < ").bind(last);
     }
     sql.push(&format!(
         " union all select coalesce(sum(count), 0), {parts} from tally_tail where kind = '{kind}'"
     ));
-    sql.append(&narrowing.conditions).append(&between(cut.from, cut.to));
+    sql.append(narrowed).append(&between(cut.from, cut.to));
     for edge in cut.edges {
         let edge = between(Some(edge.start), Some(edge.end));
         sql.push(" union all ").append(&select.ask(&rows)).append(&edge);

@@ -32,10 +32,10 @@ pub use object_storage::{
 pub use store::{
     Change, Changeset, Claim, Column, ColumnType, Committed, Conflict, Cursor, Cut, Derived, DerivedKeys,
     DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Expect, Fence, Generation, Grant, HintBoard,
-    HolderId, JobOrder, JobQuery, Lease, LeaseName, LogEnd, NoHint, Page, PlanQuery, PolicyQuery,
+    HolderId, JobOrder, JobQuery, Lease, LeaseName, LogEnd, Narrowing, NoHint, Page, PlanQuery, PolicyQuery,
     PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
-    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, Value, VerificationQuery, Window,
-    Write,
+    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, TallyLevel, Value,
+    VerificationQuery, Window, Write,
 };
 
 #[cfg(feature = "mocks")]

@@ -27,7 +27,7 @@ pub use query::{
     Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
     RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
 };
-pub use tally::{Cut, Stretches};
+pub use tally::{Cut, Narrowing, Stretches, TallyLevel};
 
 use crate::model::{
     BackupJob, BackupRecord, ClusterName, DrTest, Entity, EntityKey, Event, OperationId, Policy, PolicyState,

@@ -6,7 +6,71 @@
 
 use std::ops::Range;
 
+use super::Column;
 use crate::model::Timestamp;
+
+/// What a list is narrowed by, as far as totals are kept for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Narrowing {
+    cluster: bool,
+    policy: bool,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    otherwise: bool,
+}
+
+/// Whose counts have the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TallyLevel {
+    /// Those of the tenant as a whole.
+    Tenant,
+    /// Those of each cluster.
+    Cluster,
+    /// Those of each policy.
+    Policy,
+}
+
+impl Narrowing {
+    /// By what a column says.
+    pub const fn by(&mut self, column: Column) {
+        match column {
+            Column::Tenant | Column::Status | Column::Hidden => {}
+            Column::Cluster => self.cluster = true,
+            Column::Policy => self.policy = true,
+            _ => self.otherwise = true,
+        }
+    }
+
+    /// By something that totals are not kept for.
+    pub const fn otherwise(&mut self) {
+        self.otherwise = true;
+    }
+
+    /// By time, from `from` to before `to`.
+    pub const fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
+        (self.from, self.to) = (from, to);
+    }
+
+    /// Whose counts are the answer's.
+    #[must_use]
+    pub const fn level(&self) -> TallyLevel {
+        match (self.policy, self.cluster) {
+            (true, _) => TallyLevel::Policy,
+            (false, true) => TallyLevel::Cluster,
+            (false, false) => TallyLevel::Tenant,
+        }
+    }
+
+    /// The time that is asked about, as totals are kept for it; `None` if they can't tell.
+    #[must_use]
+    pub fn cut(&self) -> Option<Cut> {
+        let spans = match self.level() {
+            TallyLevel::Policy => &Stretches::SPANS_OF_POLICIES[..],
+            TallyLevel::Tenant | TallyLevel::Cluster => &Stretches::SPANS,
+        };
+        Cut::new(self.from, self.to, spans).filter(|_| !self.otherwise)
+    }
+}
 
 /// Stretches of one length: those with the numbers `first` to before `last`. The stretch of an
 /// instant is its microseconds shifted right by `span`.
