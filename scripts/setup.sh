@@ -3,7 +3,7 @@
 #
 #   bash scripts/setup.sh          everything
 #   bash scripts/setup.sh NAME…    only: restic, postgres, curl, jq, openssl, chromium, promtool, nextest, deny, versitygw,
-#                                  azurite, yaml
+#                                  azurite, axe, yaml
 #
 # Debian's packages go where Debian puts them; everything else goes to a cache outside of the clone
 # (AEGIS_CACHE, default ~/.cache/aegis). Only package registries are asked.
@@ -13,6 +13,7 @@ NEXTEST=0.9.151
 DENY=0.20.2
 VERSITYGW=v1.8.0
 AZURITE=3.35.0
+AXE=4.14.1
 
 cache="${AEGIS_CACHE:-$HOME/.cache/aegis}"
 bin="$cache/bin"
@@ -93,10 +94,22 @@ install_azurite() {
   stamp azurite "$AZURITE"
 }
 
-[ $# -gt 0 ] || set -- restic postgres curl jq openssl chromium promtool nextest versitygw azurite deny yaml
+# What finds where a page keeps out people who don't see it or use no mouse; a test runs it in the page.
+install_axe() {
+  has axe "$cache/axe.min.js" "$AXE" && return
+  say "axe $AXE, from npm"
+  local work
+  work="$(mktemp -d "$cache/axe.XXXXXX")"
+  npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix "$work" "axe-core@$AXE" >/dev/null
+  install "$work/node_modules/axe-core/axe.min.js" "$cache/axe.min.js"
+  rm -rf "$work"
+  stamp axe "$AXE"
+}
+
+[ $# -gt 0 ] || set -- restic postgres curl jq openssl chromium promtool nextest versitygw azurite axe deny yaml
 for tool in "$@"; do
   case "$tool" in
-    restic | postgres | curl | jq | openssl | chromium | promtool | nextest | deny | versitygw | azurite | yaml)
+    restic | postgres | curl | jq | openssl | chromium | promtool | nextest | deny | versitygw | azurite | axe | yaml)
       "install_$tool" ;;
     *) printf 'setup: no such tool: %s\n' "$tool" >&2; exit 2 ;;
   esac

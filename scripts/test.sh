@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash scripts/setup.sh restic postgres curl jq openssl chromium promtool nextest versitygw azurite
+bash scripts/setup.sh restic postgres curl jq openssl chromium promtool nextest versitygw azurite axe
 export PATH="${AEGIS_CACHE:-$HOME/.cache/aegis}/bin:$PATH"
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/aegis-test.XXXXXX")"

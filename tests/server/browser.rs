@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs,
     io::{BufRead, BufReader, Write},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use aegis::testing::skip;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 /// How long the page may take for anything, in milliseconds; machines that run tests are busy.
@@ -67,6 +69,27 @@ impl Browser {
     /// Runs a script in every page before its own.
     pub(crate) fn before_each_page(&mut self, script: &str) {
         self.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": script}));
+    }
+
+    /// Shows pages from now on as to who wants such colours, `light` or `dark`, and nothing that moves, in a
+    /// window so wide.
+    pub(crate) fn look(&mut self, colours: &str, width: u32) {
+        let wanted = json!([
+            {"name": "prefers-color-scheme", "value": colours},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]);
+        self.call("Emulation.setEmulatedMedia", json!({"features": wanted}));
+        let window = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", window);
+    }
+
+    /// Keeps a picture of the page for a person to look at, in the folder `AEGIS_SCREENSHOTS` if there is one.
+    pub(crate) fn keep_picture(&mut self, name: &str) {
+        let Some(folder) = env::var_os("AEGIS_SCREENSHOTS") else { return };
+        let shot =
+            self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
+        let picture = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+        fs::write(Path::new(&folder).join(format!("{name}.png")), picture).unwrap();
     }
 
     /// What an expression is in the page; a promise, once it is kept.

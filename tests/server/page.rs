@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use aegis::{engine::SystemClock, seams::Clock};
+use aegis::{engine::SystemClock, http::TokenHash, seams::Clock};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -26,7 +26,8 @@ fn row_says(text: &str) -> String {
     format!("document.querySelector('.row')?.textContent.includes({})", json!(text))
 }
 
-fn says(id: &str, text: &str) -> String {
+/// Whether what has this id says this.
+pub(crate) fn says(id: &str, text: &str) -> String {
     format!("document.getElementById({})?.textContent.includes({})", json!(id), json!(text))
 }
 
@@ -75,14 +76,128 @@ async fn a_person_backs_up_and_restores_by_keyboard_alone() {
     browser.press("Enter");
     browser.until(&says("dialog-status", "Nothing was changed"));
     assert!(!restored.exists());
-    browser.tab_to("[data-key=sure]");
-    browser.press("Space");
-    browser.tab_to("[data-key=execute]");
-    browser.press("Enter");
+    start(&mut browser);
     browser.until(&says("dialog-status", "The restore ended: completed"));
     let compared = Command::new("diff").arg("-r").args([place.documents(), restored]).output().unwrap();
     assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
     assert_clean(&browser, &server);
+}
+
+/// A tenant that asks for approval, and somebody for each side of it. The tokens are the names.
+const APPROVING: &str = r#"
+[tenants.default]
+approval = "two"
+[[auth.tokens]]
+name = "author"
+sha256 = "AUTHOR"
+roles = ["operator"]
+[[auth.tokens]]
+name = "approver"
+sha256 = "APPROVER"
+roles = ["approver"]
+"#;
+
+/// A plan of the newest record, into the restores, asked for by whoever the server is asked as.
+pub(crate) async fn plan(place: &Place, server: &Server) {
+    let (_, job) = server.post("/api/v1/backups/jobs", json!({"name": "now", "cluster": "local"})).await;
+    server
+        .ended(&format!("/api/v1/backups/jobs/{}", job["job"]["id"].as_str().unwrap()), "/job/status")
+        .await;
+    let records = server.get("/api/v1/backups/records").await;
+    let plan = json!({
+        "name": "bring-it-back", "backup_record_id": records["records"][0]["id"],
+        "namespace_mapping": {"documents": place.restores().join("documents")},
+    });
+    let (status, made) = server.post("/api/v1/recovery/plans", plan).await;
+    assert_eq!(status, 201, "{made}");
+}
+
+#[tokio::test]
+async fn a_plan_runs_once_another_person_has_approved_what_it_shows() {
+    let Some(mut browser) = Browser::start("a_plan_runs_once_another_person_has_approved_what_it_shows")
+    else {
+        return;
+    };
+    let place = Place::new(Store::Sqlite);
+    let hash = |token: &str| TokenHash::of(token).to_string();
+    let configuration = APPROVING.replace("AUTHOR", &hash("author")).replace("APPROVER", &hash("approver"));
+    fs::write(place.path().join("aegis.toml"), configuration).unwrap();
+    let command = place.command(&["--config", "aegis.toml", "--protect", "documents=documents"]);
+    let server = Server::start(command).with_token("author");
+    plan(&place, &server).await;
+    sign_in(&mut browser, &server, "approver");
+
+    browser.until("document.querySelector('[data-key^=plan-]') !== null");
+    browser.tab_to("[data-key^='plan-']");
+    browser.press("Enter");
+    browser.tab_to("[data-key='preview']");
+    browser.press("Enter");
+    browser.until(&says("dialog-status", "Nothing was changed"));
+    start(&mut browser);
+    browser.until(&says("dialog-alert", "needs an approval"));
+    assert!(!place.restores().join("documents").exists(), "nobody has approved it");
+
+    browser.tab_to("[data-key='approve']");
+    browser.press("Enter");
+    browser.until(&says("dialog-status", "it stands for exactly what is shown"));
+    assert_eq!(browser.run(&says("dialog-body", "by approver")), true);
+    assert_eq!(browser.run("document.querySelector('[data-key=approve]')"), Value::Null, "once is enough");
+    start(&mut browser);
+    browser.until(&says("dialog-status", "The restore ended: completed"));
+    assert!(place.restores().join("documents/notes.txt").exists());
+}
+
+/// Enters a token where the page asks who it is.
+fn sign_in(browser: &mut Browser, server: &Server, token: &str) {
+    browser.go(&server.url);
+    browser.until(&says("dialog-title", "Who are you?"));
+    browser.tab_to("#dialog input");
+    browser.enter(token);
+    browser.press("Enter");
+}
+
+/// Confirms the open plan, and has it executed.
+fn start(browser: &mut Browser) {
+    browser.tab_to("[data-key=sure]");
+    browser.press("Space");
+    browser.tab_to("[data-key=execute]");
+    browser.press("Enter");
+}
+
+/// Sockets that end before they begin, for as long as they are away; and intervals ten times as short.
+const SOCKETS_AWAY: &str = "
+  window.socketsAreAway = true;
+  const Socket = window.WebSocket;
+  window.WebSocket = class extends Socket {
+    constructor(address) {
+      super(address);
+      if (window.socketsAreAway) this.close();
+    }
+  };
+  const every = window.setInterval;
+  window.setInterval = (act, pause) => every(act, pause / 10);
+";
+
+#[tokio::test]
+async fn without_the_socket_the_page_asks_again_and_says_so_until_the_socket_is_back() {
+    let test = "without_the_socket_the_page_asks_again_and_says_so_until_the_socket_is_back";
+    let Some(mut browser) = Browser::start(test) else { return };
+    let place = Place::new(Store::Sqlite);
+    let server = place.serve();
+    protect(&server).await;
+    browser.before_each_page(SOCKETS_AWAY);
+    browser.go(&server.url);
+    browser.until(&row_says("no recovery point"));
+    assert_eq!(browser.run(&says("link", "asks every 5 s")), true);
+
+    let (_, job) = server.post("/api/v1/backups/jobs", json!({"name": "now", "cluster": "local"})).await;
+    assert_eq!(job["job"]["name"], "now", "{job}");
+    browser.until(&row_says("met"));
+    assert_eq!(browser.run(&says("link", "asks every 5 s")), true, "it has heard of nothing");
+
+    browser.run("window.socketsAreAway = false");
+    browser.until("document.getElementById('link').dataset.state === 'live'");
+    assert_eq!(browser.run(&says("link", "live")), true);
 }
 
 /// The server's own answer, its policy ten thousand times.
@@ -144,11 +259,7 @@ async fn the_page_asks_for_a_token_and_keeps_it_out_of_addresses() {
     fs::write(place.path().join("aegis.toml"), &lines).unwrap();
     let token = lines.lines().find_map(|line| line.split_once("Bearer ")).unwrap().1.trim();
     let server = Server::start(place.command(&["--config", "aegis.toml"]));
-    browser.go(&server.url);
-    browser.until(&says("dialog-title", "Who are you?"));
-    browser.tab_to("#dialog input");
-    browser.enter(token);
-    browser.press("Enter");
+    sign_in(&mut browser, &server, token);
     browser.until(&says("summary", "0 policies"));
     assert!(!browser.addresses().iter().any(|address| address.contains(token)));
     assert_eq!(browser.run("localStorage.length"), 0, "the token is gone with the tab");

@@ -106,7 +106,8 @@ pub(crate) fn io(action: &str, path: &Path, error: io::Error) -> DriverError {
         }
         _ => (DriverError::internal(message), "look into the system's log for the device"),
     };
-    class.with_suggestion(suggestion).with_source(error)
+    // The message has the error's text: as a source it would be told twice.
+    class.with_suggestion(suggestion)
 }
 
 fn find_storage(error: &RusticError) -> Option<Shared> {

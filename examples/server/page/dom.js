@@ -27,6 +27,10 @@ export const facts = (pairs) =>
   el("dl", {}, pairs.filter(([, value]) => value != null).map(([name, value]) =>
     el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 
+/** What may be wider than the screen. It scrolls by itself, and by keyboard. */
+export const wide = (name, child) =>
+  el("div", { class: "wide", role: "group", tabindex: 0, "aria-label": name, "data-key": `wide-${name}` }, child);
+
 /** An instant in the reader's own zone, exact on hover and for machines. */
 export const time = (iso, text) => el("time", { datetime: iso, title: iso }, text);
 

@@ -66,6 +66,9 @@ function body(view) {
     execution == null ? null : executed(execution));
 }
 
+/** Whether somebody has approved exactly what would run now. */
+const isApproved = ({ approvals, approval_hash: hash }) => approvals.some((one) => one.hash === hash);
+
 function actions(view) {
   const works = view.preview != null && view.preview.obstacles.length === 0;
   const go = el("button", {
@@ -76,7 +79,7 @@ function actions(view) {
   });
   return el("div", { class: "actions" },
     el("button", { type: "button", class: "primary", "data-key": "preview", onclick: attempt(() => lookAhead(view), dialog.complain) }, "Preview"),
-    view.plan.approval_hash && view.plan.status === "pending"
+    view.plan.approval_hash && !isApproved(view.plan)
       ? el("button", { type: "button", "data-key": "approve", onclick: attempt(() => approve(view), dialog.complain) }, "Approve exactly this") : null,
     view.plan.status === "failed" ? null
       : el("button", { type: "button", "data-key": "cancel", onclick: attempt(() => cancel(view), dialog.complain) }, "Cancel the plan"),

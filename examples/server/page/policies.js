@@ -42,7 +42,7 @@ function sum() {
   const of = (state) => all.filter((policy) => policy.standing === state).length;
   const parts = Object.keys(LABEL).map((state) => [state, of(state)]).filter(([, number]) => number > 0);
   byId("summary").replaceChildren(
-    `${counted(all.length, "policy", "policies")}: `,
+    `${counted(all.length, "policy", "policies")}${parts.length > 0 ? ": " : ""}`,
     ...parts.flatMap(([state, number], at) => [
       at === 0 ? "" : " · ", el("span", { class: `count ${state}` }, `${count(number)} ${LABEL[state]}`),
     ]),
@@ -65,12 +65,10 @@ function filter() {
 
 /** The rows in sight, and the selected one: a screen reader must find it wherever the list is scrolled to. */
 function draw() {
-  if (shown.length === 0) {
-    track.replaceChildren(el("p", { class: "empty" }, all.length === 0
-      ? "There is no policy yet: POST /api/v1/dr/policies makes one." : "None matches."));
-    list.removeAttribute("aria-activedescendant");
-    return;
-  }
+  const none = shown.length > 0 ? "" : all.length > 0
+    ? "None matches." : "There is no policy yet: POST /api/v1/dr/policies makes one.";
+  if (byId("none").textContent !== none) byId("none").textContent = none;
+  list.hidden = shown.length === 0;
   const first = Math.max(0, Math.floor(list.scrollTop / ROW) - BEYOND);
   const last = Math.min(shown.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + BEYOND);
   const rows = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at);

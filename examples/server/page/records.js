@@ -1,6 +1,6 @@
 // The recovery points of a policy: can they be restored, how well is that proven, why are they kept.
 
-import { el, time } from "./dom.js";
+import { el, time, wide } from "./dom.js";
 import { attempt } from "./notice.js";
 import { restoreFrom } from "./restore.js";
 import { away, bytes, counted, moment, word } from "./words.js";
@@ -14,7 +14,7 @@ export function records({ records: list, total }, preview) {
     heading,
     list.length < (total ?? list.length)
       ? el("p", { class: "note" }, `The newest ${list.length} of ${counted(total, "point", "points")}.`) : null,
-    el("div", { class: "wide" }, el("table", {},
+    wide("Table of recovery points", el("table", {},
       el("thead", {}, el("tr", {}, ["Reflects", "Kind", "Size", "Restorable", "Verified", "Kept because", "Restore"]
         .map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, list.map((record) => row(record, decisions.get(record.id), preview != null))))),

@@ -1,6 +1,6 @@
 // Thirty days of a policy: what became of its slots, and the recovery points that there are.
 
-import { el, svg, time } from "./dom.js";
+import { el, svg, time, wide } from "./dom.js";
 import { counted, duration, moment, now, word } from "./words.js";
 
 const DAY = 86_400_000;
@@ -29,7 +29,7 @@ export function timeline(slots, records, { complete }) {
     + `${counted(points.length, "recovery point", "recovery points")}.`;
   return [
     el("h3", {}, `Last ${DAYS} days`),
-    el("div", { class: "drawing" }, drawing(from, recent, points, told)),
+    wide("Drawing of the time", drawing(from, recent, points, told)),
     legend(),
     complete ? null : el("p", { class: "note" }, "There is more than is drawn: this is the newest part."),
     el("details", { "data-key": "timeline-table" }, el("summary", { "data-key": "timeline-summary" }, "The same as a table"), table(recent, points)),
@@ -98,7 +98,7 @@ function table(slots, points) {
     ...points.map((point) => [point.recovery_point_at, "recovery point", pointText(point)]),
   ].sort(([one], [other]) => Date.parse(other) - Date.parse(one));
   if (rows.length === 0) return el("p", { class: "empty" }, "Nothing happened in this time.");
-  return el("div", { class: "wide" }, el("table", {},
+  return wide("Table of the time", el("table", {},
     el("thead", {}, el("tr", {}, ["When", "What", "Outcome"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, rows.map(([at, what, outcome]) =>
       el("tr", {}, el("td", {}, time(at, moment(at))), el("td", {}, what), el("td", {}, outcome))))));
