@@ -8,6 +8,7 @@
 mod announce;
 mod build;
 mod cli;
+mod compress;
 mod config;
 mod figures;
 mod house;
@@ -80,7 +81,10 @@ async fn run(flags: &Flags) -> Result<()> {
     }
     let api = http::router(built.engine.clone(), options);
     // The API last: whatever is nowhere gets its answer.
-    let router = page::router().merge(api);
+    let mut router = page::router().merge(api);
+    if config.http.compression {
+        router = compress::compressing(router);
+    }
     let stop = stop()?;
     let running = built.engine.start();
     announce::announce(&config, &house, &built, door.address);

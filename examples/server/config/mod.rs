@@ -117,9 +117,11 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Limits of the API; those of the library where none is set.
-#[derive(Debug, Default)]
+/// How the API is served; limits are those of the library where none is set.
+#[derive(Debug)]
 pub(crate) struct Http {
     pub(crate) max_body_bytes: Option<u32>,
     pub(crate) max_connections: Option<u32>,
+    /// Whether big answers are compressed for those who take them so.
+    pub(crate) compression: bool,
 }

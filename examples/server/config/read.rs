@@ -268,6 +268,7 @@ pub(super) fn http(top: &mut Section<'_>) -> Http {
     let http = Http {
         max_body_bytes: section.number("max_body_bytes").map(|number| number.value),
         max_connections: section.number("max_connections").map(|number| number.value),
+        compression: section.switch("compression") != Some(false),
     };
     section.finish();
     http
