@@ -1,6 +1,6 @@
 //! Queries: the shortest list that has all that is asked for, walked in order.
 
-use std::{cmp::Reverse, collections::BTreeSet, ops::Bound};
+use std::{collections::BTreeSet, ops::Bound};
 
 use aegis_core::{
     model::{
@@ -10,7 +10,7 @@ use aegis_core::{
     },
     seams::{
         DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
-        RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
+        RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, Turn, VerificationQuery, Window,
     },
 };
 use uuid::Uuid;
@@ -133,7 +133,7 @@ impl State {
                 let span = (query.from, query.to);
                 let mut jobs: Vec<Versioned<BackupJob>> =
                     self.newest(job_lists(query), span, None, |job| query.matches(job)).collect();
-                jobs.sort_by_key(|job| (Reverse(job.priority), job.created_at, job.id));
+                jobs.sort_by_key(|job| Turn::from(&**job));
                 jobs
             }
         };

@@ -167,7 +167,7 @@ mod mutants {
             Ignores(DrTestRecord), Ignores(DrTestStatus), Ignores(DrTestActiveAfter);
         retention_runs_are_found_by_each_filter: Ignores(RetentionRunCluster), Ignores(RetentionRunPolicy);
         lists_are_newest_first_and_ties_by_id: ListsAreReversed;
-        jobs_are_dispatched_by_priority_then_age: Ignores(JobDispatch);
+        jobs_are_dispatched_by_priority_then_age: Ignores(JobDispatch), Ignores(JobBefore);
         windows_cut_where_they_say: OffsetsAreIgnored, LimitsAreIgnored, TotalsCountThePage;
         pages_by_cursor_neither_skip_nor_repeat: CursorsIgnoreIds;
         lists_follow_updates: ListsAreStale;

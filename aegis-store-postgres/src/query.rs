@@ -5,7 +5,7 @@ use aegis_core::{
     model::{ClusterName, EntityKind, StorageBackend, Timestamp},
     seams::{
         Column, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, PlanQuery, PolicyQuery, PolicyStateQuery,
-        RecordQuery, RetentionRunQuery, Scope, SlotQuery, VerificationQuery,
+        RecordQuery, RetentionRunQuery, Scope, SlotQuery, Turn, VerificationQuery,
     },
 };
 
@@ -16,7 +16,19 @@ use crate::{
 
 pub(crate) fn jobs(query: &JobQuery) -> Statement {
     let JobQuery {
-        scope, cluster, statuses, live, policy, location, from, to, hidden, order, window, ..
+        scope,
+        cluster,
+        statuses,
+        live,
+        policy,
+        location,
+        from,
+        to,
+        hidden,
+        before,
+        order,
+        window,
+        ..
     } = query;
     let mut select = Select::new(EntityKind::Job, scope);
     select.may_be(Column::Cluster, cluster.as_ref().map(|cluster| cluster.as_str()));
@@ -27,6 +39,13 @@ pub(crate) fn jobs(query: &JobQuery) -> Statement {
     select.within(*from, *to);
     if !hidden {
         select.flag(Column::Hidden, Some(false));
+    }
+    if let Some(Turn { priority, created_at, id }) = before {
+        let (priority, at, id) =
+            (select.bind(priority.0), select.bind(instant(*created_at)), select.bind(id.as_uuid()));
+        // The first part is what the index of the queue begins with.
+        select.when(format!("t.priority >= {priority}"));
+        select.when(format!("(t.priority > {priority} or (t.at, t.id) < ({at}, {id}))"));
     }
     match order {
         JobOrder::NewestFirst => select.page(window),

@@ -8,8 +8,8 @@ use aegis_core::{
     },
     seams::{
         Column, Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Narrowing, Page, PlanQuery,
-        PolicyQuery, PolicyStateQuery, RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, Value,
-        VerificationQuery, Window,
+        PolicyQuery, PolicyStateQuery, RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, Turn,
+        Value, VerificationQuery, Window,
     },
 };
 use sqlx::{Connection, Row, SqliteConnection};
@@ -214,6 +214,13 @@ pub(crate) fn jobs(query: &JobQuery) -> Select<'_> {
         select.such(Column::Hidden, &Sql::new("hidden = 0"));
     }
     select.within(query.from, query.to);
+    if let Some(Turn { priority, created_at, id }) = query.before {
+        let priority = i64::from(priority.0);
+        // The first part is what the index of the queue begins with.
+        let earlier = select.and("priority >= ").bind(priority).push(" and (priority > ").bind(priority);
+        earlier.push(" or (at, id) < ");
+        earlier.row([Value::Instant(created_at).into(), Arg::Uuid(id.as_uuid())]).push(")");
+    }
     if query.order == JobOrder::Dispatch {
         select.order = DISPATCH;
     }

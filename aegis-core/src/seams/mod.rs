@@ -34,7 +34,7 @@ pub use store::{
     DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Expect, Fence, Generation, Grant, HintBoard,
     HolderId, JobOrder, JobQuery, Lease, LeaseName, LogEnd, Narrowing, NoHint, Page, PlanQuery, PolicyQuery,
     PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
-    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, TallyLevel, Value,
+    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, TallyLevel, Turn, Value,
     VerificationQuery, Window, Write,
 };
 

@@ -11,8 +11,8 @@ use aegis_core::{
     seams::{
         Change, Changeset, Cursor, DerivedKeys, DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Fence,
         Generation, HolderId, JobOrder, JobQuery, LeaseName, LogEnd, PlanQuery, PolicyQuery,
-        PolicyStateQuery, ReaderStep, RecordQuery, RetentionRunQuery, Scope, SlotQuery, VerificationQuery,
-        Window, Write,
+        PolicyStateQuery, ReaderStep, RecordQuery, RetentionRunQuery, Scope, SlotQuery, Turn,
+        VerificationQuery, Window, Write,
     },
     testing::fixtures,
 };
@@ -69,6 +69,7 @@ fn lists(scope: &Scope) -> Vec<Statement> {
         });
         both!(query::jobs, JobQuery, |q| {
             (q.cluster, q.order, q.hidden, q.live) = (cluster(), JobOrder::Dispatch, true, Some(false));
+            q.before = Some(Turn::from(&fixtures::job(1)));
             q.statuses = vec![JobStatus::Pending];
         });
         both!(query::records, RecordQuery, |q| {

@@ -14,7 +14,7 @@ use crate::{
         BackupJob, BackupKind, ClusterName, DisplayName, EntityKey, EventKind, JobId, JobStatus, Labels,
         NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
     },
-    seams::{Changeset, Conflict, Feature, JobOrder, JobQuery, ProgressReport, StoreExt, Window},
+    seams::{Changeset, Conflict, Feature, JobOrder, JobQuery, ProgressReport, StoreExt, Turn, Window},
 };
 
 /// How long a manual backup is kept at the least unless it says otherwise.
@@ -213,10 +213,9 @@ impl Tenant {
         query.statuses = vec![JobStatus::Pending];
         query.hidden = true;
         query.order = JobOrder::Dispatch;
-        query.window = Window::first(10_000);
-        let waiting = self.core.store.jobs(&query).await?.items;
-        let position = waiting.iter().position(|other| other.id == job.id);
-        Ok(position.and_then(|position| u64::try_from(position).ok()))
+        query.before = Some(Turn::from(job));
+        query.window = Window { limit: 0, count: true, ..Window::ALL };
+        Ok(self.core.store.jobs(&query).await?.total)
     }
 
     /// Jobs that match; the scope of `query` is overridden by this tenant's.

@@ -2,7 +2,7 @@
 
 use super::{
     DrTestQuery, ExecutionQuery, JobQuery, PlanQuery, PolicyQuery, PolicyStateQuery, RecordQuery,
-    RetentionRunQuery, SlotQuery, VerificationQuery,
+    RetentionRunQuery, SlotQuery, Turn, VerificationQuery,
 };
 use crate::model::{
     BackupJob, BackupRecord, Bytes, DrTest, Policy, PolicyState, RecordCopy, RecordLifecycle,
@@ -35,8 +35,20 @@ impl JobQuery {
     /// Whether it asks for `job`; its window aside.
     #[must_use]
     pub fn matches(&self, job: &BackupJob) -> bool {
-        let Self { scope, cluster, statuses, live, policy, location, from, to, hidden, order: _, window: _ } =
-            self;
+        let Self {
+            scope,
+            cluster,
+            statuses,
+            live,
+            policy,
+            location,
+            from,
+            to,
+            hidden,
+            before,
+            order: _,
+            window: _,
+        } = self;
         scope.covers(Some(&job.tenant))
             && is(cluster.as_ref(), &job.cluster)
             && is_any(statuses, &job.status)
@@ -45,6 +57,7 @@ impl JobQuery {
             && is(location.as_ref(), &job.location)
             && is_within(*from, *to, job.created_at)
             && (*hidden || !job.hidden)
+            && before.is_none_or(|turn| Turn::from(job) < turn)
     }
 }
 

@@ -25,7 +25,7 @@ pub use lease::{Claim, Fence, Generation, Grant, HolderId, Lease, LeaseName};
 pub use log::{Derived, DerivedKeys, DerivedQuery, DerivedRow, LogEnd, ProgressReport, ReaderStep, Sealed};
 pub use query::{
     Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
-    RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, VerificationQuery, Window,
+    RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, Turn, VerificationQuery, Window,
 };
 pub use tally::{Cut, Narrowing, Stretches, TallyLevel};
 

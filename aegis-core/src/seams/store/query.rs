@@ -1,10 +1,12 @@
 //! What can be asked of a store.
 
+use std::cmp::Reverse;
+
 use uuid::Uuid;
 
 use crate::model::{
-    Bytes, ChainId, CheckStatus, ClusterName, ExecutionStatus, JobStatus, PlanId, PlanStatus, PolicyId,
-    RecordId, RecordState, StorageBackend, StorageUri, TenantId, Timestamp, Versioned,
+    BackupJob, Bytes, ChainId, CheckStatus, ClusterName, ExecutionStatus, JobId, JobStatus, PlanId,
+    PlanStatus, PolicyId, RecordId, RecordState, StorageBackend, StorageUri, TenantId, Timestamp, Versioned,
 };
 
 /// Whose things a query may see.
@@ -76,9 +78,26 @@ pub struct Page<T> {
 pub enum JobOrder {
     /// Newest first by `created_at`, then by id.
     NewestFirst,
-    /// As they are started: highest priority first, then oldest, then by id. [`Window::after`] has
-    /// no meaning here.
+    /// As they are started: by [`Turn`]. [`Window::after`] has no meaning here.
     Dispatch,
+}
+
+/// When a job is started, among others that wait: the highest priority first, then the oldest, then
+/// by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    /// Its priority.
+    pub priority: Reverse<i32>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its id.
+    pub id: JobId,
+}
+
+impl From<&BackupJob> for Turn {
+    fn from(job: &BackupJob) -> Self {
+        Self { priority: Reverse(job.priority), created_at: job.created_at, id: job.id }
+    }
 }
 
 /// Defines a query: every field narrows; none set is everything in scope.
@@ -131,6 +150,8 @@ queries! {
         to: Option<Timestamp> = None,
         /// Hidden ones, too.
         hidden: bool = false,
+        /// Whose turn comes before this one.
+        before: Option<Turn> = None,
         /// In which order.
         order: JobOrder = JobOrder::NewestFirst,
     }

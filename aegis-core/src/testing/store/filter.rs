@@ -49,6 +49,7 @@ filters! {
         JobFrom: from = None,
         JobTo: to = None,
         JobHidden: hidden = true,
+        JobBefore: before = None,
         JobDispatch: order = JobOrder::NewestFirst,
     }
     RecordQuery {

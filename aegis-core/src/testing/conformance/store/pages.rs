@@ -16,7 +16,7 @@ use crate::{
     },
     seams::{
         Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, PlanQuery, PolicyQuery, RecordQuery,
-        RecordTotals, RetentionRunQuery, Scope, SlotQuery, Store, VerificationQuery, Window,
+        RecordTotals, RetentionRunQuery, Scope, SlotQuery, Store, Turn, VerificationQuery, Window,
     },
 };
 
@@ -76,7 +76,7 @@ pub async fn jobs_are_dispatched_by_priority_then_age<H: StoreHarness>(harness: 
         BackupJob { priority: 9, cluster: cluster("c2"), ..job(6) },
         BackupJob { priority: 9, status: JobStatus::InProgress, ..job(7) },
     ];
-    insert(&*store, jobs).await;
+    insert(&*store, jobs.clone()).await;
     let mut query = JobQuery::new(Scope::Everyone);
     query.cluster = Some(cluster("c1"));
     query.statuses = vec![JobStatus::Pending];
@@ -86,6 +86,13 @@ pub async fn jobs_are_dispatched_by_priority_then_age<H: StoreHarness>(harness: 
     let page = must(store.jobs(&query.clone().with_window(window)).await, "list jobs");
     assert_eq!(page.items.iter().map(|job| job.id).collect::<Vec<_>>(), [5, 3].map(id));
     assert_eq!(page.total, Some(5));
+    for (before, n) in (0..).zip([2, 5, 3, 4, 1]) {
+        let turn = jobs.iter().find(|job| job.id == id(n)).map(Turn::from);
+        let count = Window { limit: 0, count: true, ..Window::ALL };
+        let query = JobQuery { before: turn, window: count, ..query.clone() };
+        let page = must(store.jobs(&query).await, "count jobs");
+        assert_eq!((page.items.len(), page.total), (0, Some(before)), "before job {n}");
+    }
     assert_eq!(ids(&*store, &query.clone().with_window(Window::first(1))).await, [id(2)]);
     query.statuses.clear();
     assert_eq!(ids(&*store, &query).await, [7, 2, 5, 3, 4, 1].map(id));
