@@ -1,7 +1,7 @@
 //! `/dr/compliance/history`: how policies kept their RPO over a time.
 
 use aegis_core::{
-    engine::PolicyAttainment,
+    engine::{Listing, PolicyAttainment},
     model::{StorageUri, Timestamp},
     rules::exposure::{Attainment, Exposure, Objective},
     seams::{PolicyQuery, Scope},
@@ -47,6 +47,9 @@ pub(crate) struct HistoryAnswer {
     /// How many policies match in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
+    /// Where the next page begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 /// How a policy kept its RPO, by both books.
@@ -184,20 +187,20 @@ async fn get_compliance_history(
     Viewer(tenant): Viewer,
     Params(params): Params<HistoryParams>,
 ) -> Result<Json<HistoryAnswer>, AppError> {
-    let window = params.page().window()?;
+    let page = params.page();
+    let window = page.window()?;
     let from = params.from.unwrap_or_else(|| days_ago(&tenant, USUAL_DAYS));
     let to = params.to.unwrap_or_else(|| tenant.now());
-    let (policies, total) = match params.policy_id.as_deref() {
-        Some(policy) => (vec![id_from(policy)?], Some(1)),
+    let (policies, total, last) = match params.policy_id.as_deref() {
+        Some(policy) => (vec![tenant.policy(id_from(policy)?).await?], Some(1), None),
         None => {
             let query = PolicyQuery::new(Scope::Tenant(tenant.id().clone())).with_window(window);
-            let listing = tenant.policies(query).await?;
-            (listing.items.iter().map(|view| view.policy.id).collect(), listing.total)
+            let Listing { items, total } = tenant.policies(query).await?;
+            let last = items.last().map(|view| (view.policy.created_at, view.policy.id.as_uuid()));
+            (items, total, last)
         }
     };
-    let mut history = Vec::with_capacity(policies.len());
-    for policy in policies {
-        history.push(AttainmentBody::of(&tenant.attainment(policy, from, to).await?));
-    }
-    Ok(Json(HistoryAnswer { history, total }))
+    let next_cursor = page.next_cursor(policies.len(), last);
+    let attained = tenant.attainments(&policies, from, to).await?;
+    Ok(Json(HistoryAnswer { history: attained.iter().map(AttainmentBody::of).collect(), total, next_cursor }))
 }

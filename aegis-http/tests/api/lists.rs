@@ -40,6 +40,29 @@ async fn slots_are_counted_and_paged_with_the_jobs_that_ran_for_them() {
 }
 
 #[tokio::test]
+async fn the_history_of_compliance_is_counted_and_paged_and_the_same_of_each_policy_by_itself() {
+    let world = World::open();
+    for name in ["one", "two", "three"] {
+        let policy = json!({"name": name, "cluster": "prod-us-east-1", "schedule": "@every 1h", "rpo_hours": 1, "retention_days": 7});
+        world.post("/api/v1/dr/policies", policy).await.with(201);
+        world.run(1800).await;
+    }
+    world.run(3 * 3600).await;
+    let between = "from=2026-02-06T16:00:00Z&to=2026-02-06T19:00:00Z";
+    let history = all(&world, &format!("/api/v1/dr/compliance/history?{between}&"), "history", 3).await;
+    let policies = world.get("/api/v1/dr/policies").await.with(200);
+    let ids = |list: &[Value], id: &str| list.iter().map(|item| item[id].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&history, "policy_id"), ids(policies["policies"].as_array().unwrap(), "id"));
+    for book in history {
+        assert!(book["as_known"]["counted_seconds"].as_u64() > Some(0), "{book}");
+        let id = book["policy_id"].as_str().unwrap();
+        let by_itself =
+            world.get(&format!("/api/v1/dr/compliance/history?{between}&policy_id={id}")).await.with(200);
+        assert_eq!(by_itself["history"], json!([book]));
+    }
+}
+
+#[tokio::test]
 async fn retention_runs_are_counted_and_paged_and_one_by_itself_has_its_decisions() {
     let world = World::open();
     let policy = hourly(&world).await;

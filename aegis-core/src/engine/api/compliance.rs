@@ -1,14 +1,20 @@
 //! Compliance: how every policy stands against its objectives now, and how it stood over a time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use super::{Tenant, assess::Assessed};
+use super::{PolicyView, Tenant, assess::Assessed};
 use crate::{
     engine::{
         EngineError,
         decide::{PointBook, is_ahead, run_facts, suspensions},
     },
-    model::{ClusterName, DisplayName, Policy, PolicyId, PolicyState, Rpo, Rto, StorageUri, Timestamp},
+    model::{
+        BackupRecord, ClusterName, DisplayName, Policy, PolicyId, PolicyState, Rpo, Rto, StorageUri,
+        Timestamp, Versioned,
+    },
     rules::{
         exposure::{
             self, Attainment, AttainmentInput, Book, ErrorBudget, Exposure, ExposureSpread, Objective,
@@ -16,7 +22,6 @@ use crate::{
         },
         rto::{RtoStatus, RtoVerdict},
     },
-    seams::StoreExt,
 };
 
 /// How all policies together stand.
@@ -201,32 +206,67 @@ impl Tenant {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<PolicyAttainment, EngineError> {
+        let view = [self.policy(policy).await?];
+        let attained = self.attainments(&view, from, to).await?.pop();
+        attained.ok_or_else(|| EngineError::not_found("policy", policy))
+    }
+
+    /// The same of several policies, in their order. The records of each cluster are read once.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `to` is not after `from`.
+    pub async fn attainments(
+        &self,
+        policies: &[PolicyView],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<PolicyAttainment>, EngineError> {
         if to <= from {
             return Err(EngineError::field("to", "it must be after `from`"));
         }
-        let policy = self.find::<Policy>(policy).await?;
-        let state = self.core.store.find::<PolicyState>(&self.scope(), policy.id).await?;
-        let records = self.core.records_of(&self.tenant, &policy.cluster, &[]).await?;
-        let now = self.core.clock.now();
-        let window = exposure::Window { from, until: to };
-        let over = |book| {
-            let records = records.iter().map(|record| &**record);
-            over_window(&policy, state.as_deref(), &PointBook::new(records, book), window, now, |input| {
-                (exposure::attainment(input), exposure::exposure_spread(input))
-            })
-        };
-        let present = PointBook::new(records.iter().map(|record| &**record), Book::AsKnown);
-        let ((as_known, spread), (restated, _)) = (over(Book::AsKnown), over(Book::Restated));
-        Ok(PolicyAttainment {
+        let (window, now) = (exposure::Window { from, until: to }, self.core.clock.now());
+        let clusters: BTreeSet<_> = policies.iter().map(|view| &view.policy.cluster).collect();
+        let mut attained = BTreeMap::new();
+        for cluster in clusters {
+            let records = self.core.records_of(&self.tenant, cluster, &[]).await?;
+            let books = Books::of(&records);
+            for view in policies.iter().filter(|view| view.policy.cluster == *cluster) {
+                attained.insert(view.policy.id, books.attained(view, window, now));
+                // Nothing in a sweep waits: in between, others get their turn.
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(policies.iter().filter_map(|view| attained.remove(&view.policy.id)).collect())
+    }
+}
+
+/// What counted in a cluster, as was known at each time and as is known now.
+struct Books<'a> {
+    as_known: PointBook<'a>,
+    restated: PointBook<'a>,
+}
+
+impl<'a> Books<'a> {
+    fn of(records: &'a [Versioned<BackupRecord>]) -> Self {
+        let book = |book| PointBook::new(records.iter().map(|record| &**record), book);
+        Self { as_known: book(Book::AsKnown), restated: book(Book::Restated) }
+    }
+
+    fn attained(&self, view: &PolicyView, window: exposure::Window, now: Timestamp) -> PolicyAttainment {
+        let (policy, state) = (&*view.policy, view.state.as_deref());
+        let (as_known, spread) = over_window(policy, state, &self.as_known, window, now, |input| {
+            (exposure::attainment(input), exposure::exposure_spread(input))
+        });
+        PolicyAttainment {
             policy: policy.id,
             window,
             assessed_at: now,
-            by_location: present.by_location(&policy, now),
+            by_location: self.as_known.by_location(policy, now),
             as_known,
-            restated,
+            restated: attained(policy, state, &self.restated, window, now),
             spread,
             budget: Objective::DEFAULT.budget(&as_known.share),
-        })
+        }
     }
 }
 
