@@ -2,7 +2,7 @@
 
 use aegis_core::{
     engine::{EngineError, FieldError},
-    model::OperationId,
+    model::ArtifactName,
     seams::{DriverError, ErrorClass, report},
 };
 use axum::{
@@ -216,7 +216,7 @@ impl From<EngineError> for AppError {
     fn from(error: EngineError) -> Self {
         match &error {
             EngineError::Invalid(fields) => Self::fields(fields),
-            EngineError::Driver { source, operation } => of_driver(source, *operation),
+            EngineError::Driver { source, artifact } => of_driver(source, artifact.as_ref()),
             EngineError::Storage(cause) => {
                 tracing::warn!(error = %report(&error), "a storage location did not do its part");
                 Self::new(of_storage(cause.class()), "the storage location could not do it: is it reachable?")
@@ -246,7 +246,7 @@ fn of_engine(error: &EngineError) -> AppError {
 }
 
 /// What a driver refused or could not do.
-fn of_driver(source: &DriverError, operation: Option<OperationId>) -> AppError {
+fn of_driver(source: &DriverError, artifact: Option<&ArtifactName>) -> AppError {
     tracing::warn!(error = %report(source), "a driver did not do its part");
     let code = match source.class() {
         ErrorClass::InvalidInput => ErrorCode::Validation,
@@ -264,12 +264,12 @@ fn of_driver(source: &DriverError, operation: Option<OperationId>) -> AppError {
     let mut error = AppError::new(code, detail.message.clone());
     if code == ErrorCode::Velero {
         error = error.with("velero_error", detail.message.clone());
+        if let Some(artifact) = artifact {
+            error = error.with("velero_backup_name", artifact.to_string());
+        }
     }
     if let Some(suggestion) = &detail.suggestion {
         error = error.with("suggestion", suggestion.clone());
-    }
-    if let Some(operation) = operation {
-        error = error.with("operation_id", operation.to_string());
     }
     error
 }
@@ -354,9 +354,11 @@ mod tests {
     fn a_driver_that_is_away_is_a_failed_dependency_and_one_that_says_no_is_quoted() {
         let away = AppError::from(EngineError::from(DriverError::unavailable("the cluster is away")));
         assert_eq!(away.code, ErrorCode::DependencyFailed);
-        let denied = DriverError::forbidden("AccessDenied").with_suggestion("give it write access");
-        let denied = AppError::from(EngineError::from(denied));
+        let source = DriverError::forbidden("AccessDenied").with_suggestion("give it write access");
+        let artifact = ArtifactName::try_from("oco-manual-backup-prod-1707235200").unwrap();
+        let denied = AppError::from(EngineError::Driver { source, artifact: Some(artifact) });
         assert_eq!(denied.code, ErrorCode::Velero);
+        assert_eq!(denied.details["velero_backup_name"], "oco-manual-backup-prod-1707235200");
         assert_eq!(denied.details["velero_error"], "AccessDenied");
         assert_eq!(denied.details["suggestion"], "give it write access");
     }

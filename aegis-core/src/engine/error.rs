@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    model::{OperationId, TransitionError},
+    model::{ArtifactName, TransitionError},
     seams::{DriverError, ErrorClass, ObjectStorageError, StoreError},
 };
 
@@ -75,8 +75,8 @@ pub enum EngineError {
         /// The cause.
         #[source]
         source: DriverError,
-        /// The operation to look at, where the outcome is unknown.
-        operation: Option<OperationId>,
+        /// The backup that it was asked about, as the driver knows it.
+        artifact: Option<ArtifactName>,
     },
     /// The storage location did not do its part. Its class.
     #[error("the storage location could not do it")]
@@ -138,6 +138,13 @@ impl EngineError {
 
 impl From<DriverError> for EngineError {
     fn from(source: DriverError) -> Self {
-        Self::Driver { source, operation: None }
+        Self::Driver { source, artifact: None }
+    }
+}
+
+impl EngineError {
+    /// What the driver answered when it was asked about a backup.
+    pub(crate) fn of_driver(source: DriverError, artifact: ArtifactName) -> Self {
+        Self::Driver { source, artifact: Some(artifact) }
     }
 }

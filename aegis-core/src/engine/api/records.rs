@@ -291,6 +291,7 @@ impl Tenant {
         let Some(reference) = record.reference() else {
             return Err(EngineError::Blocked(format!("record `{id}` has no copy that is there")));
         };
+        let artifact = record.artifact.clone();
         let request = BrowseRequest {
             tenant: self.tenant.clone(),
             record: reference,
@@ -298,6 +299,7 @@ impl Tenant {
             after,
             limit: limit.clamp(1, 1000),
         };
-        Ok(self.core.answer_of(served.driver.browse(&request)).await?)
+        let answer = self.core.answer_of(served.driver.browse(&request)).await;
+        answer.map_err(|error| EngineError::of_driver(error, artifact))
     }
 }

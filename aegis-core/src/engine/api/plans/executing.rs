@@ -95,7 +95,9 @@ impl Tenant {
             options: plan.options.clone(),
             purpose: RestorePurpose::Recovery,
         };
-        let mut preview = self.core.answer_of(served.driver.preview(&self.tenant, &work)).await?;
+        let answer = self.core.answer_of(served.driver.preview(&self.tenant, &work)).await;
+        let artifact = || resolved.record.artifact.clone();
+        let mut preview = answer.map_err(|error| EngineError::of_driver(error, artifact()))?;
         if !restorable {
             preview.obstacles.push(format!("record `{}` can't be restored", resolved.record.id));
         }
