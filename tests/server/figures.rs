@@ -1,9 +1,9 @@
 //! What the server tells those who run it, and how often a tenant may ask, as configured.
 
 use std::{
-    env, fs,
-    io::Write,
-    process::{Command, Stdio},
+    env,
+    fs::{self, File},
+    process::{Command, Output},
 };
 
 use aegis::{http::TokenHash, testing::skip};
@@ -33,13 +33,34 @@ async fn figures(server: &Server, token: &str) -> (u16, Value) {
     (status.as_u16(), body)
 }
 
+/// The alerts that the documentation has.
+fn alerts() -> &'static str {
+    let documented = include_str!("../../docs/operations.md");
+    documented.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap()
+}
+
+/// Prometheus' own checker, if this machine has it.
+fn promtool(test: &str) -> Option<Command> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    if env::split_paths(&path).any(|folder| folder.join("promtool").exists()) {
+        return Some(Command::new("promtool"));
+    }
+    skip(test, "no promtool: run scripts/setup.sh promtool");
+    None
+}
+
+/// That the checker finds nothing wrong.
+fn assert_passes(mut check: Command) {
+    let Output { status, stdout, stderr } = check.output().unwrap();
+    let told = String::from_utf8_lossy(&[stdout, stderr.clone()].concat()).into_owned();
+    assert!(status.success() && stderr.is_empty(), "{told}");
+}
+
 #[tokio::test]
 async fn figures_pass_prometheus_own_check_and_tell_of_what_was_done() {
-    let test = "figures_pass_prometheus_own_check_and_tell_of_what_was_done";
-    let path = env::var_os("PATH").unwrap_or_default();
-    if !env::split_paths(&path).any(|folder| folder.join("promtool").exists()) {
-        return skip(test, "no promtool: run scripts/setup.sh promtool");
-    }
+    let Some(mut check) = promtool("figures_pass_prometheus_own_check_and_tell_of_what_was_done") else {
+        return;
+    };
     let place = Place::new(Store::Sqlite);
     let server = place.serve();
     let (_, job) = server.post("/api/v1/backups/jobs", json!({"name": "now", "cluster": "local"})).await;
@@ -51,18 +72,34 @@ async fn figures_pass_prometheus_own_check_and_tell_of_what_was_done() {
     for line in [
         "aegis_store_up 1",
         "aegis_events_total{kind=\"job.completed\"} 1",
+        "aegis_events_total{kind=\"job.failed\"} 0",
         "aegis_duration_seconds_count{kind=\"job.completed\",cluster=\"local\"} 1",
         "aegis_http_requests_total{method=\"POST\",route=\"/api/v1/backups/jobs\",status=\"201\"} 1",
     ] {
         assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
     }
     assert!(text.contains("aegis_http_request_duration_seconds_bucket{"), "{text}");
-    let mut check = Command::new("promtool");
-    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut check = check.spawn().unwrap();
-    check.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let told = check.wait_with_output().unwrap();
-    assert!(told.status.success() && told.stderr.is_empty(), "{}", String::from_utf8_lossy(&told.stderr));
+    fs::write(place.path().join("figures"), text).unwrap();
+    check.args(["check", "metrics"]).stdin(File::open(place.path().join("figures")).unwrap());
+    assert_passes(check);
+}
+
+#[tokio::test]
+async fn the_alerts_of_the_documentation_are_valid_and_rest_on_figures_that_are_there() {
+    let test = "the_alerts_of_the_documentation_are_valid_and_rest_on_figures_that_are_there";
+    let Some(mut check) = promtool(test) else { return };
+    let place = Place::new(Store::Sqlite);
+    fs::write(place.path().join("alerts.yml"), alerts()).unwrap();
+    check.args(["check", "rules", "--lint-fatal", "alerts.yml"]).current_dir(place.path());
+    assert_passes(check);
+    let server = place.serve();
+    server.get("/livez").await;
+    let (_, text) = figures(&server, "").await;
+    let named = alerts().split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+    for figure in named.filter(|word| word.starts_with("aegis_")) {
+        let is_it = |line: &str| line.starts_with(figure) && line[figure.len()..].starts_with(['{', ' ']);
+        assert!(text.as_str().unwrap().lines().any(is_it), "there is no {figure} in\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 
-use crate::seams::Changeset;
+use crate::{model::EventKind, seams::Changeset};
 
 const EVENTS: &str = "aegis_events_total";
 const DURATION: &str = "aegis_duration_seconds";
 const BYTES: &str = "aegis_bytes_total";
 const PANICS: &str = "aegis_loop_panics_total";
 
-/// Says what each figure means.
+/// Says what each figure means, and begins counting at zero: who watches for a change sees the first, too.
 pub(super) fn describe() {
     describe_counter!(EVENTS, "Changes that this engine made, by the kind of their event.");
     describe_histogram!(DURATION, "How long what has ended took, by the kind of its event and cluster.");
@@ -18,6 +18,10 @@ pub(super) fn describe() {
         "Bytes that were moved by what has ended, by the kind of its event and cluster."
     );
     describe_counter!(PANICS, "Loops of the engine that panicked and began again.");
+    for kind in EventKind::ALL {
+        counter!(EVENTS, "kind" => kind.as_str()).increment(0);
+    }
+    counter!(PANICS).increment(0);
 }
 
 /// Counts what was committed.
