@@ -23,6 +23,8 @@ fn serve(place: &Place, endpoint: &str) -> Server {
     }
     let mut command = place.command(&["--config", "reference.toml"]);
     command.env("AEGIS_STORAGE_PRIMARY_ENDPOINT", endpoint);
+    // The bucket outlives a test, and with it the repository: one after another, servers open the same.
+    command.env("AEGIS_STORAGE_PRIMARY_PASSWORD_ENV", "PASSWORD").env("PASSWORD", "a long random password");
     Server::start(command)
 }
 
@@ -32,12 +34,25 @@ fn created(answer: (reqwest::StatusCode, Value), status: u16) -> Value {
 }
 
 #[tokio::test]
-async fn the_example_requests_of_the_api_reference_work_as_they_stand() {
-    let test = "the_example_requests_of_the_api_reference_work_as_they_stand";
+async fn the_example_requests_of_the_api_reference_work_as_they_stand_with_sqlite() {
+    let test = "the_example_requests_of_the_api_reference_work_as_they_stand_with_sqlite";
+    follow(test, Store::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_example_requests_of_the_api_reference_work_as_they_stand_with_postgres() {
+    let test = "the_example_requests_of_the_api_reference_work_as_they_stand_with_postgres";
+    if let Some(store) = Store::postgres(test) {
+        follow(test, store).await;
+    }
+}
+
+/// Sends the reference's requests, one after another.
+async fn follow(test: &str, store: Store) {
     let Ok(endpoint) = env::var("AEGIS_TEST_S3_ENDPOINT") else {
         return skip(test, "no AEGIS_TEST_S3_ENDPOINT: run it with scripts/test-servers.sh");
     };
-    let place = Place::new(Store::Sqlite);
+    let place = Place::new(store);
     let server = serve(&place, &endpoint);
     assert_eq!(server.get("/health").await["status"], "healthy");
 
