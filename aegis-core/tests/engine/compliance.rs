@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use aegis_core::{
     engine::{Aegis, ComplianceStatus, PolicyChange, PolicyCompliance},
     model::{
-        BackupKind, EventKind, JobStatus, NamespaceSelection, PolicyId, Position, RecordId, RetentionRules,
-        Rpo, SkipReason, SlotOutcome, Timestamp, VerificationLevel,
+        BackupKind, EventKind, JobStatus, NamespaceSelection, PolicyId, Position, RecordId, RecordState,
+        RetentionRules, Rpo, SkipReason, SlotOutcome, Timestamp, VerificationLevel,
     },
     rules::{
         LintCode,
@@ -235,6 +235,29 @@ async fn attainment_counts_unprotected_time_from_the_policys_making() {
     assert_eq!(books.restated, known);
     let error = tenant(&aegis).attainment(id, at(HOUR), at(HOUR)).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_history_of_any_length_is_judged_over_any_part_of_it_although_its_records_are_gone() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut new = new_policy("often", 60);
+    new.rpo = Some(Rpo(3 * MINUTE));
+    new.retention = RetentionRules::last(2);
+    new.retention.grace = Duration::ZERO;
+    let id = tenant(&aegis).create_policy(new).await.unwrap().policy.id;
+    // More records than are read at once.
+    world.run(&aegis, 1_050 * MINUTE).await;
+    let mut left = RecordQuery::new(Scope::Everyone);
+    left.states = vec![RecordState::Available, RecordState::Expired];
+    assert!(tenant(&aegis).records(left).await.unwrap().items.len() < 10);
+    let share = async |from, to| {
+        let known = tenant(&aegis).attainment(id, at(from), at(to)).await.unwrap().as_known;
+        (known.share.percent(), known.share.counted)
+    };
+    assert_eq!(share(10 * MINUTE, 40 * MINUTE).await, (Some(100.0), 30 * MINUTE), "long ago");
+    assert_eq!(share(1_000 * MINUTE, 1_050 * MINUTE).await, (Some(100.0), 50 * MINUTE), "lately");
+    assert_eq!(share(10 * MINUTE, 1_050 * MINUTE).await, (Some(100.0), 1_040 * MINUTE), "all the time");
 }
 
 #[tokio::test]

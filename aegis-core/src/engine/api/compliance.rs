@@ -228,7 +228,7 @@ impl Tenant {
         let clusters: BTreeSet<_> = policies.iter().map(|view| &view.policy.cluster).collect();
         let mut attained = BTreeMap::new();
         for cluster in clusters {
-            let records = self.core.records_of(&self.tenant, cluster, &[]).await?;
+            let records = self.core.records_since(&self.tenant, cluster, from.min(now)).await?;
             let books = Books::of(&records);
             for view in policies.iter().filter(|view| view.policy.cluster == *cluster) {
                 attained.insert(view.policy.id, books.attained(view, window, now));

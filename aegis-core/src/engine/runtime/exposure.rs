@@ -17,8 +17,11 @@ use crate::{
         RecentBackup, RecordState, TenantId, Timestamp, Versioned,
     },
     rules::exposure::{Book, CountingPoint, NewestPoint, StateChange},
-    seams::{Changeset, PolicyQuery, RecordQuery, Scope, StoreExt, Window, Write},
+    seams::{Changeset, Cursor, PolicyQuery, RecordQuery, Scope, StoreExt, Window, Write},
 };
+
+/// How many records are read at once where there may be any number.
+const PAGE: usize = 1000;
 
 /// What happened to a record that is of interest to exposure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +239,32 @@ impl Core {
         query.states = states.to_vec();
         Ok(self.store.records(&query).await?.items)
     }
+
+    /// The records of a cluster that were there at some time after `since`: the others say nothing of it.
+    /// Read by the page, so that those are not all kept in mind.
+    pub(crate) async fn records_since(
+        &self,
+        tenant: &TenantId,
+        cluster: &ClusterName,
+        since: Timestamp,
+    ) -> Result<Vec<Versioned<BackupRecord>>, EngineError> {
+        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone())).with_window(Window::first(PAGE));
+        query.cluster = Some(cluster.clone());
+        let mut there = Vec::new();
+        loop {
+            let page = self.store.records(&query).await?.items;
+            let last = page.last().filter(|_| page.len() == PAGE);
+            query.window.after = last.map(|last| Cursor { at: last.created_at, id: last.id.as_uuid() });
+            there.extend(page.into_iter().filter(|record| was_there(record, since)));
+            if query.window.after.is_none() {
+                return Ok(there);
+            }
+        }
+    }
+}
+
+fn was_there(record: &BackupRecord, since: Timestamp) -> bool {
+    record.lifecycle.unusable_since().is_none_or(|gone| gone > since)
 }
 
 fn written_record(change: &crate::seams::Change) -> Option<Arc<BackupRecord>> {
