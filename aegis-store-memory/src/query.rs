@@ -143,7 +143,25 @@ impl State {
     }
 
     pub(crate) fn records(&self, query: &RecordQuery) -> Page<BackupRecord> {
+        if !query.ids.is_empty() {
+            return self.records_named(query);
+        }
         self.page(record_lists(query), (query.from, query.to), &query.window, |record| query.matches(record))
+    }
+
+    /// Those of the records with these ids that match: looked up, not looked for.
+    fn records_named(&self, query: &RecordQuery) -> Page<BackupRecord> {
+        let named: BTreeSet<_> = query.ids.iter().map(|id| id.as_uuid()).collect();
+        let rows = named.into_iter().filter_map(|id| self.row((Timestamp::UNIX_EPOCH, id)));
+        let mut found: Vec<Versioned<BackupRecord>> = rows.filter(|record| query.matches(record)).collect();
+        found.sort_by_key(|record| Reverse((record.created_at, record.id)));
+        let total = query.window.count.then(|| count(found.iter()));
+        let before = |record: &Versioned<BackupRecord>| {
+            let place = (record.created_at, record.id.as_uuid());
+            query.window.after.is_none_or(|cursor| place < (cursor.at, cursor.id))
+        };
+        let items = found.into_iter().filter(before);
+        Page { items: items.skip(query.window.offset).take(query.window.limit).collect(), total }
     }
 
     pub(crate) fn record_totals(&self, query: &RecordQuery) -> RecordTotals {

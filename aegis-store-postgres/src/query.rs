@@ -60,6 +60,7 @@ pub(crate) fn jobs(query: &JobQuery) -> Statement {
 fn matching_records(query: &RecordQuery) -> Select {
     let RecordQuery {
         scope,
+        ids,
         cluster,
         policy,
         states,
@@ -73,6 +74,10 @@ fn matching_records(query: &RecordQuery) -> Select {
         ..
     } = query;
     let mut select = Select::new(EntityKind::Record, scope);
+    if !ids.is_empty() {
+        let ids = select.bind(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>());
+        select.when(format!("t.id = any({ids})"));
+    }
     select.may_be(Column::Cluster, cluster.as_ref().map(|cluster| cluster.as_str()));
     select.may_be(Column::Policy, policy.map(|policy| policy.as_uuid()));
     select.status_in(&states.iter().map(|state| state.as_str()).collect::<Vec<_>>());

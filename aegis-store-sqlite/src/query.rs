@@ -13,6 +13,7 @@ use aegis_core::{
     },
 };
 use sqlx::{Connection, Row, SqliteConnection};
+use uuid::Uuid;
 
 use crate::{
     error::Fault,
@@ -102,6 +103,13 @@ impl<'q> Select<'q> {
                 self.such(Column::Status, &Sql::new(format!("status in ('{}')", labels.join("', '"))));
             }
         }
+    }
+
+    /// Narrows to rows whose id in `column` is one of these: one text however many there are.
+    fn among(&mut self, column: Column, ids: impl Iterator<Item = Uuid>) {
+        let names: Vec<_> = ids.map(|id| format!("\"{}\"", id.simple())).collect();
+        let named = Arg::Text(format!("[{}]", names.join(",")).into());
+        self.and(&format!("{column} in (select unhex(value) from json_each(")).bind(named).push("))");
     }
 
     fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
@@ -256,6 +264,11 @@ pub(crate) fn records(query: &RecordQuery) -> Select<'_> {
         select.by("policy_present");
     }
     select.narrow(Column::Chain, query.chain.map(|id| Arg::Uuid(id.as_uuid())), "chain");
+    if !query.ids.is_empty() {
+        select.among(Column::Id, query.ids.iter().map(|id| id.as_uuid()));
+        // The key is the shortest way.
+        select.index = None;
+    }
     if let Some(copy) = copies(query) {
         select
             .and("exists (select 1 from json_each(document, '$.copies') copy where ")
@@ -373,11 +386,7 @@ pub(crate) fn policy_states(query: &PolicyStateQuery) -> Sql<'_> {
         select.is(Column::Cluster, name.as_str()).by("cluster");
     }
     if !policies.is_empty() {
-        let names: Vec<_> =
-            policies.iter().map(|policy| format!("\"{}\"", policy.as_uuid().simple())).collect();
-        let named = Arg::Text(format!("[{}]", names.join(",")).into());
-        // One text however many there are.
-        select.and("policy in (select unhex(value) from json_each(").bind(named).push("))");
+        select.among(Column::Policy, policies.iter().map(|policy| policy.as_uuid()));
     }
     let mut sql = select.ask("version, document");
     sql.push(" order by policy");

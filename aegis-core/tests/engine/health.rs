@@ -78,6 +78,27 @@ async fn where_all_is_well_a_cluster_is_healthy_and_its_figures_add_up() {
 }
 
 #[tokio::test]
+async fn what_can_be_restored_is_what_there_is_each_time_that_it_is_asked() {
+    let world = World::new();
+    let aegis = world.engine();
+    hourly(&aegis).await;
+    world.run(&aegis, HOUR + 20 * MINUTE).await;
+    assert_eq!(summary(&aegis).await.total_restorable_backups(), 1);
+    world.run(&aegis, HOUR).await;
+    let two = summary(&aegis).await;
+    assert_eq!(two.total_restorable_backups(), 2);
+    let me = tenant(&aegis);
+    let older = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items[1].record.id;
+    me.delete_record(older).await.unwrap();
+    world.run(&aegis, 10 * MINUTE).await;
+    let one = summary(&aegis).await;
+    assert_eq!(one.total_restorable_backups(), 1);
+    let (before, after) = (&two.clusters[0].readiness, &one.clusters[0].readiness);
+    assert_eq!(after.oldest_restorable, before.newest_restorable);
+    assert_eq!(after.newest_restorable, before.newest_restorable);
+}
+
+#[tokio::test]
 async fn an_enabled_policy_with_nothing_to_restore_is_critical() {
     let world = World::new();
     let aegis = world.engine();

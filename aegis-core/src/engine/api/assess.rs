@@ -1,6 +1,11 @@
 //! What the answers about RPO, RTO and health are made from: read once, judged by the rules.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::Tenant;
 use crate::{
@@ -19,13 +24,15 @@ use crate::{
         health::Tally,
         rto::{self, RestoreSize, RtoBasis, RtoInput, RtoSample, RtoVerdict, STALE_AFTER},
     },
-    seams::{DrTestQuery, ExecutionQuery, JobQuery, StoreExt, VerificationQuery, Window},
+    seams::{DrTestQuery, ExecutionQuery, JobQuery, RecordQuery, VerificationQuery, Window},
 };
 
 /// How many of the newest restores from a location tell how long one from there takes.
 const PER_LOCATION: usize = 64;
 /// How many of a cluster's newest verifications tell how fast its storage is read.
 const VERIFICATIONS: usize = 64;
+/// How many records one read names at most.
+const NAMED: usize = 1000;
 
 /// What was read for the policies of a tenant, or of one of its clusters.
 pub(super) struct Assessment<'a> {
@@ -143,31 +150,44 @@ impl Tenant {
         &self,
         entries: impl Iterator<Item = &Entry> + Send,
     ) -> Result<HashMap<RecordId, Option<Bytes>>, EngineError> {
-        let mut sizes = HashMap::new();
-        for entry in entries.filter(|entry| entry.backups.size.is_none()) {
-            let Some(newest) = entry.state.as_ref().and_then(|state| state.newest_usable) else { continue };
-            let record = self.core.store.find::<BackupRecord>(&self.scope(), newest.record).await?;
-            sizes.insert(newest.record, record.and_then(|record| record.sizes.logical));
+        let unknown = entries.filter(|entry| entry.backups.size.is_none());
+        let newest = unknown.filter_map(|entry| Some(entry.state.as_ref()?.newest_usable?.record));
+        let records = self.records_named(newest).await?;
+        Ok(records.into_iter().map(|(id, record)| (id, record.sizes.logical)).collect())
+    }
+
+    /// The records with these ids, in as many reads as it takes; what is not the tenant's is left out.
+    async fn records_named(
+        &self,
+        ids: impl Iterator<Item = RecordId> + Send,
+    ) -> Result<HashMap<RecordId, Versioned<BackupRecord>>, EngineError> {
+        let ids: Vec<_> = ids.collect::<BTreeSet<_>>().into_iter().collect();
+        let mut named = HashMap::with_capacity(ids.len());
+        for some in ids.chunks(NAMED) {
+            let mut query = RecordQuery::new(self.scope());
+            query.ids = some.to_vec();
+            named.extend(self.core.store.records(&query).await?.items.into_iter().map(|r| (r.id, r)));
         }
-        Ok(sizes)
+        Ok(named)
     }
 
     async fn evidence(&self, cluster: Option<&ClusterName>, now: Timestamp) -> Result<Evidence, EngineError> {
         let store = &self.core.store;
+        let since = Some(now.saturating_sub(STALE_AFTER));
         let mut query = ExecutionQuery::new(self.scope());
-        query.active_after = Some(now.saturating_sub(STALE_AFTER));
-        let mut evidence = Evidence::default();
-        for execution in store.executions(&query).await?.items {
-            let Some(sample) = restore_sample(&execution) else { continue };
-            let record = store.find::<BackupRecord>(&self.scope(), execution.record.id).await?;
-            evidence.add_restore(record, &execution.record.location, sample);
-        }
+        query.active_after = since;
+        let executions = store.executions(&query).await?.items;
         let mut query = DrTestQuery::new(self.scope());
-        query.active_after = Some(now.saturating_sub(STALE_AFTER));
-        for test in store.dr_tests(&query).await?.items {
-            let (Some(sample), Some(run)) = (drill_sample(&test), &test.run) else { continue };
-            let record = store.find::<BackupRecord>(&self.scope(), run.record.id).await?;
-            evidence.add_restore(record, &run.record.location, sample);
+        query.active_after = since;
+        let tests = store.dr_tests(&query).await?.items;
+        let restores =
+            executions.iter().filter_map(|execution| Some((&execution.record, restore_sample(execution)?)));
+        let drills = tests.iter().filter_map(|test| Some((&test.run.as_ref()?.record, drill_sample(test)?)));
+        let measured: Vec<_> = restores.chain(drills).collect();
+        let records = self.records_named(measured.iter().map(|(record, _)| record.id)).await?;
+        let mut evidence = Evidence::default();
+        for (record, sample) in measured {
+            evidence.add_restore(records.get(&record.id).cloned(), &record.location, sample);
         }
         let mut query = VerificationQuery::new(self.scope()).with_window(Window::first(VERIFICATIONS));
         query.cluster = cluster.cloned();

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Tenant;
+use super::{Tenant, assess::Assessed};
 use crate::{
-    engine::{EngineError, decide::counts_by_itself},
+    engine::{EngineError, decide::counts_by_itself, runtime::Shelf},
     model::{
         BackupRecord, ClusterName, ClusterState, NamespaceName, Policy, PolicyState, RecordState, Timestamp,
         Versioned,
@@ -97,6 +97,81 @@ impl Tenant {
             (name, coverage)
         });
         Ok(judged.collect())
+    }
+
+    /// Those of a cluster's namespaces that nobody can bring back and nobody leaves out on purpose; of
+    /// what appeared a short time ago, since when it is there. Reads one record, as a rule, for all
+    /// namespaces that it holds.
+    pub(super) async fn unprotected(
+        &self,
+        cluster: &ClusterName,
+        namespaces: Vec<NamespaceName>,
+        policies: &[&Assessed<'_>],
+        shelf: Option<&Shelf>,
+    ) -> Result<Vec<(NamespaceName, Option<Timestamp>)>, EngineError> {
+        let mut left: BTreeSet<NamespaceName> = namespaces.into_iter().collect();
+        if let Some(shelf) = shelf {
+            self.take_recoverable(&mut left, policies, shelf).await?;
+        }
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = self.core.store.find::<ClusterState>(&Scope::Everyone, cluster.clone()).await?;
+        let discovery = known.as_ref().and_then(|state| state.discovery.as_ref());
+        let (now, grace) = (self.core.clock.now(), self.core.options.coverage_grace);
+        let recoverable = BTreeSet::new();
+        let inputs: Vec<_> = policies
+            .iter()
+            .map(|assessed| CoverageInput { policy: assessed.policy, recoverable: &recoverable })
+            .collect();
+        let unprotected = left.into_iter().filter_map(|name| {
+            match coverage_of(&name, new_since(discovery, &name, now, grace), &inputs) {
+                NamespaceCoverage::Unprotected { new_since, .. } => Some((name, new_since)),
+                NamespaceCoverage::Protected { .. } | NamespaceCoverage::Excluded { .. } => None,
+            }
+        });
+        Ok(unprotected.collect())
+    }
+
+    /// Takes those namespaces out that some policy can bring back: of each policy, by the newest of its
+    /// records that holds any of them and counts.
+    async fn take_recoverable(
+        &self,
+        left: &mut BTreeSet<NamespaceName>,
+        policies: &[&Assessed<'_>],
+        shelf: &Shelf,
+    ) -> Result<(), EngineError> {
+        let mut sought: BTreeSet<_> = left.iter().filter(|name| shelf.knows(name)).cloned().collect();
+        let made = shelf.by_policy();
+        for assessed in policies.iter().filter(|assessed| assessed.policy.enabled) {
+            if sought.is_empty() {
+                break;
+            }
+            let policy = assessed.policy;
+            let mut selected: BTreeSet<_> =
+                sought.iter().filter(|name| policy.namespaces.matches(name)).cloned().collect();
+            if selected.is_empty() {
+                continue;
+            }
+            let own = made.get(&policy.id).into_iter().flatten().copied();
+            let newest = assessed.state.and_then(|state| state.newest_usable).map(|point| point.record);
+            for id in newest.into_iter().chain(own) {
+                let wanted: BTreeSet<_> = selected.iter().filter(|name| shelf.holds(id, name)).collect();
+                if wanted.is_empty() {
+                    continue;
+                }
+                let Some(record) = self.core.store.find::<BackupRecord>(&self.scope(), id).await? else {
+                    continue;
+                };
+                if self.counts_for(policy, &record, &wanted).await? {
+                    let found: BTreeSet<NamespaceName> = wanted.into_iter().cloned().collect();
+                    for names in [&mut selected, &mut sought, &mut *left] {
+                        names.retain(|name| !found.contains(name));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Which of `namespaces` a policy can bring back. Looks at its newest usable record, which may be

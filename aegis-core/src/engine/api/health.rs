@@ -1,22 +1,24 @@
 //! The health summary of every cluster, and the health score.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use futures::future;
 
-use super::{Coverage, Tenant, assess::Assessed, compliance::attained};
+use super::{Tenant, assess::Assessed, compliance::attained};
 use crate::{
     engine::{
         Aegis, Connection, EngineError, Health,
         decide::{PointBook, dr_table},
-        runtime::Counter,
+        runtime::{Counter, Restorable, Shelf},
     },
     model::{
-        BackupRecord, Bytes, ClusterName, JobStatus, NamespaceName, Policy, RecordState, StorageUri,
-        Timestamp, VerificationLevel, Versioned,
+        BackupRecord, Bytes, ClusterName, JobStatus, NamespaceName, NamespacePattern, Policy, RecordState,
+        StorageUri, Timestamp, VerificationLevel, Versioned,
     },
     rules::{
-        coverage::NamespaceCoverage,
         exposure::{self, Book},
         health::{
             ClusterFacts, ClusterHealth, CoverageFacts, HealthScore, HealthStatus, HealthTotals,
@@ -146,33 +148,38 @@ impl Tenant {
         let assessment = self.assess(None).await?;
         let now = assessment.now;
         let policies: Vec<_> = assessment.judged().collect();
-        let mut names: BTreeSet<ClusterName> = self.clusters().cloned().collect();
-        names.extend(policies.iter().map(|assessed| assessed.policy.cluster.clone()));
-        // Everything outside is asked at once, so that what is away costs one wait.
-        let gaps = future::join_all(names.iter().map(|name| self.gaps(name)));
-        let (away, gaps) = future::join(self.locations_away(), gaps).await;
-        let runs = self.core.runs_by_cluster(Counter::LeftDay, &self.tenant, now).await?;
-        let mut clusters = Vec::with_capacity(names.len());
-        for (name, gaps) in names.into_iter().zip(gaps) {
-            let own: Vec<_> = policies.iter().filter(|assessed| assessed.policy.cluster == name).collect();
-            let day = runs.get(&name).copied().unwrap_or_default();
-            clusters.push(self.summarize(name, &own, &day, &away, gaps?, now).await?);
+        let mut by_cluster: BTreeMap<&ClusterName, Vec<&Assessed<'_>>> = BTreeMap::new();
+        by_cluster.extend(self.clusters().map(|name| (name, Vec::new())));
+        for assessed in &policies {
+            by_cluster.entry(&assessed.policy.cluster).or_default().push(assessed);
         }
+        let catalogue = self.core.catalogue(&self.tenant).await?;
+        let runs = self.core.runs_by_cluster(Counter::LeftDay, &self.tenant, now).await?;
+        // Everything outside is asked at once, so that what is away costs one wait.
+        let gaps = by_cluster.iter().map(|(name, own)| self.gaps(name, own, catalogue.shelf(name)));
+        let (away, gaps) = future::join(self.locations_away(), future::join_all(gaps)).await;
+        let summaries = by_cluster.into_iter().zip(gaps).map(|((name, own), gaps)| {
+            let day = runs.get(name).copied().unwrap_or_default();
+            let restorable = catalogue.shelf(name).map(Shelf::restorable).unwrap_or_default();
+            self.summarize(name, own, day, restorable, &away, gaps)
+        });
+        let clusters = future::try_join_all(summaries).await?;
         let (status, totals) = overall(clusters.iter().map(|cluster| cluster.health.status));
         Ok(HealthSummary { overall: status, assessed_at: now, clusters, totals })
     }
 
     async fn summarize(
         &self,
-        cluster: ClusterName,
-        policies: &[&Assessed<'_>],
-        day: &Tally,
+        cluster: &ClusterName,
+        policies: Vec<&Assessed<'_>>,
+        day: Tally,
+        restorable: Restorable,
         away: &[StorageUri],
-        gaps: Gaps,
-        now: Timestamp,
+        gaps: Result<Gaps, EngineError>,
     ) -> Result<ClusterSummary, EngineError> {
-        let backups = self.backup_status(&cluster, policies, day).await?;
-        let readiness = self.readiness(&cluster, policies, now).await?;
+        let gaps = gaps?;
+        let backups = self.backup_status(cluster, &policies, &day).await?;
+        let readiness = readiness(restorable, &policies);
         let judged: Vec<_> = policies.iter().map(|assessed| policy_health(assessed)).collect();
         let uses =
             |uri: &&StorageUri| policies.iter().any(|assessed| uri.contains(&assessed.policy.location));
@@ -184,7 +191,7 @@ impl Tenant {
             locations_away: &away.iter().map(String::as_str).collect::<Vec<_>>(),
             driver_away: gaps.driver_away.as_deref(),
         });
-        Ok(ClusterSummary { cluster, health, backups, readiness })
+        Ok(ClusterSummary { cluster: cluster.clone(), health, backups, readiness })
     }
 
     async fn backup_status(
@@ -215,53 +222,29 @@ impl Tenant {
         })
     }
 
-    async fn readiness(
+    /// Namespaces that nobody looks after, or why the driver can't say which there are.
+    async fn gaps(
         &self,
         cluster: &ClusterName,
         policies: &[&Assessed<'_>],
-        now: Timestamp,
-    ) -> Result<RecoveryReadiness, EngineError> {
-        let there = [RecordState::Available, RecordState::Expired];
-        let records = self.core.records_of(&self.tenant, cluster, &there).await?;
-        let book = PointBook::new(records.iter().map(|record| &**record), Book::AsKnown);
-        let points: Vec<Timestamp> = book.restorable(now).map(|point| point.at).collect();
-        let mut parts: Vec<&Assessed<'_>> = Vec::new();
-        for assessed in policies.iter().filter(|assessed| assessed.policy.enabled) {
-            // Two policies of the same namespaces are one thing to restore.
-            if parts.iter().all(|part| part.policy.namespaces != assessed.policy.namespaces) {
-                parts.push(assessed);
-            }
-        }
-        Ok(RecoveryReadiness {
-            restorable_backups: points.len(),
-            oldest_restorable: points.iter().min().copied(),
-            newest_restorable: points.iter().max().copied(),
-            estimated_full_restore_minutes: rto::full_restore_minutes(parts.iter().map(|part| part.restore)),
-        })
-    }
-
-    /// Namespaces that nobody looks after, and why the driver can't say which there are.
-    async fn gaps(&self, cluster: &ClusterName) -> Result<Gaps, EngineError> {
+        shelf: Option<&Shelf>,
+    ) -> Result<Gaps, EngineError> {
         let away = |reason: String| Gaps { unprotected: Vec::new(), driver_away: Some(reason) };
-        if !self.clusters().any(|served| served == cluster) {
+        let Ok(served) = self.core.cluster_of(&self.tenant, cluster) else {
             return Ok(away("no engine here serves this cluster".to_owned()));
-        }
-        let Some(answer) = self.core.patiently(self.coverage(cluster)).await else {
-            return Ok(away("the driver did not answer in time".to_owned()));
         };
-        Ok(match answer?.coverage {
-            Coverage::Unknown { reason } => away(reason),
-            Coverage::Known(namespaces) => {
-                let gap = |(name, coverage): (NamespaceName, NamespaceCoverage)| match coverage {
-                    NamespaceCoverage::Unprotected { new_since: None, .. } => Some(name.to_string()),
-                    NamespaceCoverage::Unprotected { new_since: Some(since), .. } => {
-                        Some(format!("{name} (new since {since})"))
-                    }
-                    NamespaceCoverage::Protected { .. } | NamespaceCoverage::Excluded { .. } => None,
-                };
-                Gaps { unprotected: namespaces.into_iter().filter_map(gap).collect(), driver_away: None }
-            }
-        })
+        let namespaces = self.core.answer_of(served.driver.namespaces());
+        let namespaces = match self.core.patiently(namespaces).await {
+            Some(Ok(namespaces)) => namespaces,
+            Some(Err(error)) => return Ok(away(error.detail().message.clone())),
+            None => return Ok(away("the driver did not answer in time".to_owned())),
+        };
+        let gap = |(name, new_since): (NamespaceName, Option<Timestamp>)| match new_since {
+            None => name.to_string(),
+            Some(since) => format!("{name} (new since {since})"),
+        };
+        let unprotected = self.unprotected(cluster, namespaces, policies, shelf).await?;
+        Ok(Gaps { unprotected: unprotected.into_iter().map(gap).collect(), driver_away: None })
     }
 
     /// The tenant's storage locations that do not answer.
@@ -354,6 +337,28 @@ impl Tenant {
 /// How much time may pass between two tried restores of a policy.
 fn test_interval(policy: &Policy, now: Timestamp) -> Duration {
     dr_table(policy).and_then(|table| table.longest_gap(now)).unwrap_or(MONTH)
+}
+
+/// What of a cluster could be brought back, and how long all that is protected takes.
+fn readiness<'a>(restorable: Restorable, policies: &[&Assessed<'a>]) -> RecoveryReadiness {
+    // Two policies of the same namespaces are one thing to restore.
+    let mut parts = HashSet::new();
+    let mut is_other = |policy: &'a Policy| {
+        parts.insert((texts(policy.namespaces.include()), texts(policy.namespaces.exclude())))
+    };
+    let enabled = policies.iter().filter(|assessed| assessed.policy.enabled);
+    let restores: Vec<_> =
+        enabled.filter(|assessed| is_other(assessed.policy)).map(|assessed| assessed.restore).collect();
+    RecoveryReadiness {
+        restorable_backups: restorable.count,
+        oldest_restorable: restorable.oldest,
+        newest_restorable: restorable.newest,
+        estimated_full_restore_minutes: rto::full_restore_minutes(restores),
+    }
+}
+
+fn texts(patterns: &[NamespacePattern]) -> Vec<&str> {
+    patterns.iter().map(NamespacePattern::as_str).collect()
 }
 
 /// What a cluster's driver tells, or why it does not.

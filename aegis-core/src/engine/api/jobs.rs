@@ -1,6 +1,6 @@
 //! Backup jobs, as people ask for them.
 
-use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use futures::future;
 
@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         BackupJob, BackupKind, ClusterName, DisplayName, EntityKey, EventKind, JobId, JobStatus, Labels,
-        NamespaceSelection, Policy, PolicyId, StorageUri, Versioned,
+        NamespaceSelection, Policy, PolicyId, StorageUri, Version, Versioned,
     },
     seams::{Changeset, Conflict, Feature, JobOrder, JobQuery, ProgressReport, StoreExt, Turn, Window},
 };
@@ -107,7 +107,7 @@ impl Tenant {
             return Err(EngineError::Unsupported(format!("the {driver} driver makes no {kind} backups")));
         }
         let location = self.location(new.location)?;
-        let (changeset, id) = {
+        let (changeset, job) = {
             let decider = self.decider();
             let mut changeset = self.changeset(&decider);
             let id: JobId = decider.ids.mint(decider.now);
@@ -143,12 +143,14 @@ impl Tenant {
                 hidden: false,
             };
             let facts = job_facts(&job);
-            changeset.insert(job, EventKind::JobCreated, facts);
+            let job = Arc::new(job);
+            changeset.insert(Arc::clone(&job), EventKind::JobCreated, facts);
             self.take_key(&mut changeset, EntityKey::Job(id));
-            (changeset, id)
+            (changeset, Versioned { version: Version::FIRST, value: job })
         };
         self.commit_new(changeset).await?;
-        self.job(id).await.map_err(EngineError::after_change)
+        let queue_position = self.queue_position(&job).await.map_err(EngineError::after_change)?;
+        Ok(JobView { job, progress: None, queue_position })
     }
 
     /// Runs a policy now, whatever its schedule says: the one thing that fires at once.

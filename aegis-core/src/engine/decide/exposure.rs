@@ -88,11 +88,6 @@ impl<'a> PointBook<'a> {
         Some(from)
     }
 
-    /// The records that can be restored at `now`, whoever they count for.
-    pub(crate) fn restorable(&self, now: Timestamp) -> impl Iterator<Item = &CountingPoint> {
-        self.counting.iter().filter(move |point| point.from <= now && now < point.until)
-    }
-
     /// What counts for `policy` at `now`, as it is now.
     pub(crate) fn standing(&self, policy: &Policy, now: Timestamp) -> PolicyStanding {
         let mut points = self.of_now(policy);

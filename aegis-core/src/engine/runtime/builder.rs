@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::{
     core::{Core, Location, Served},
-    roster::Rosters,
+    kept::PerTenant,
 };
 use crate::{
     engine::{Aegis, ClusterOptions, EngineOptions, IdSource, SystemClock, TenantOptions},
@@ -186,7 +186,8 @@ impl AegisBuilder {
             tenants,
             notifiers: self.notifiers,
             checks: checks(self.checks)?,
-            rosters: Rosters::default(),
+            rosters: PerTenant::default(),
+            catalogues: PerTenant::default(),
             sealed: Notify::new(),
             committed: Notify::new(),
             closing: AtomicBool::new(false),

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::roster::Rosters;
+use super::{Catalogue, Roster, kept::PerTenant};
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
     model::{
@@ -58,7 +58,9 @@ pub(crate) struct Core {
     /// The embedder's checks of what DR tests restored, by name.
     pub(crate) checks: BTreeMap<DisplayName, Arc<dyn DrCheck>>,
     /// What is kept in mind of each tenant's policies.
-    pub(crate) rosters: Rosters,
+    pub(crate) rosters: PerTenant<Roster>,
+    /// What is kept in mind of each tenant's records.
+    pub(crate) catalogues: PerTenant<Catalogue>,
     /// Tells those who read the log that it grew.
     pub(crate) sealed: Notify,
     /// Wakes the sealer: something was committed.

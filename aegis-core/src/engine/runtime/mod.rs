@@ -3,6 +3,7 @@
 mod anchors;
 mod backoff;
 mod builder;
+mod catalogue;
 mod checks;
 mod commit;
 mod core;
@@ -13,6 +14,7 @@ mod figures;
 mod groups;
 mod held;
 mod keeper;
+mod kept;
 mod log;
 mod manifest;
 mod meters;
@@ -29,6 +31,7 @@ pub use probe::{Connection, Health};
 pub use run::Running;
 
 pub(crate) use anchors::{read_anchors, readable_after};
+pub(crate) use catalogue::{Catalogue, Restorable, Shelf};
 pub(crate) use commit::{Outcome, RETRIES, commit};
 pub(crate) use core::{ChainLink, Core, Served};
 pub(crate) use delivery::{Refusal, key_of, reader_of};

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use super::{core::Core, figures::RecentRuns};
@@ -23,16 +23,9 @@ use crate::{
 /// How many events are followed. Behind more of them, reading everything anew costs less.
 const FOLLOWED: usize = 4000;
 /// How many events that are not sealed yet are looked through; so many are only there if nobody seals.
-const UNSEALED: usize = 1000;
+pub(super) const UNSEALED: usize = 1000;
 /// How many policies are read one by one after somebody changed them.
 const EDITED: usize = 64;
-
-/// The rosters of all tenants that somebody asked about.
-#[derive(Debug, Default)]
-pub(crate) struct Rosters(Mutex<HashMap<TenantId, Kept>>);
-
-/// One tenant's. Who asks waits for whoever asked before to bring it up to date.
-type Kept = Arc<tokio::sync::Mutex<Option<Arc<Roster>>>>;
 
 /// A tenant's policies as they stand.
 #[derive(Clone, Debug)]
@@ -64,13 +57,6 @@ struct News {
     edited: HashMap<PolicyId, Option<Versioned<Policy>>>,
     /// The states that changed, and those of `edited`.
     restated: HashMap<PolicyId, Option<Versioned<PolicyState>>>,
-}
-
-impl Rosters {
-    fn of(&self, tenant: &TenantId) -> Kept {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(tenant.clone()).or_default())
-    }
 }
 
 impl Roster {
@@ -227,7 +213,7 @@ impl Core {
 
     /// The sealed events after a position as long as `goes_on` holds, and the first for which it does
     /// not; `None` if they are too many, or not there any more.
-    async fn followed(
+    pub(super) async fn followed(
         &self,
         scope: &Scope,
         after: Position,

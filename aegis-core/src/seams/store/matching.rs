@@ -65,9 +65,22 @@ impl RecordQuery {
     /// Whether it asks for `record`; its window aside.
     #[must_use]
     pub fn matches(&self, record: &BackupRecord) -> bool {
-        let Self { scope, cluster, policy, states, location, backend, chain, from, to, due_by, window: _ } =
-            self;
+        let Self {
+            scope,
+            ids,
+            cluster,
+            policy,
+            states,
+            location,
+            backend,
+            chain,
+            from,
+            to,
+            due_by,
+            window: _,
+        } = self;
         scope.covers(Some(&record.tenant))
+            && is_any(ids, &record.id)
             && is(cluster.as_ref(), &record.cluster)
             && is_some(policy.as_ref(), record.policy.as_ref())
             && is_any(states, &record.state())

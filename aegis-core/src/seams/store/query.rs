@@ -157,6 +157,8 @@ queries! {
     }
     /// Which records.
     RecordQuery {
+        /// One of these; any when empty.
+        ids: Vec<RecordId> = Vec::new(),
         /// Of this cluster.
         cluster: Option<ClusterName> = None,
         /// Of this policy.

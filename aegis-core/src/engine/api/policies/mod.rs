@@ -4,7 +4,7 @@ mod changing;
 mod checking;
 mod foreseeing;
 
-use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+use std::{cmp::Reverse, collections::HashMap, num::NonZeroU32, time::Duration};
 
 pub use changing::PolicyChange;
 
@@ -13,7 +13,7 @@ use crate::{
     engine::{
         EngineError,
         decide::{dr_table, note_newest, policy_facts, with_due},
-        runtime::RETRIES,
+        runtime::{Entry, RETRIES},
     },
     model::{
         BackupKind, ClusterName, DisplayName, DrTestRule, EntityKey, EventFacts, EventKind, Labels,
@@ -263,6 +263,9 @@ impl Tenant {
     /// As every call.
     pub async fn policies(&self, mut query: PolicyQuery) -> Result<Listing<PolicyView>, EngineError> {
         query.scope = self.scope();
+        if query.window.limit == Window::ALL.limit {
+            return self.all_policies(&query).await;
+        }
         let page = self.core.store.policies(&query).await?;
         let mut states = self.states_of(&page.items, query.cluster).await?;
         let view = |policy: Versioned<Policy>| {
@@ -270,6 +273,22 @@ impl Tenant {
             view(policy, state)
         };
         Ok(Listing { items: page.items.into_iter().map(view).collect(), total: page.total })
+    }
+
+    /// Every policy that matches, from what is kept in mind of them.
+    async fn all_policies(&self, query: &PolicyQuery) -> Result<Listing<PolicyView>, EngineError> {
+        let roster = self.core.roster(&self.tenant).await?;
+        let matching = roster.entries().iter().filter(|entry| query.matches(&entry.policy));
+        let mut found: Vec<_> = matching.collect();
+        found.sort_by_key(|entry| Reverse((entry.policy.created_at, entry.policy.id)));
+        let total = query.window.count.then(|| u64::try_from(found.len()).unwrap_or(u64::MAX));
+        let is_after = |entry: &&Entry| {
+            let place = (entry.policy.created_at, entry.policy.id.as_uuid());
+            query.window.after.is_none_or(|cursor| place < (cursor.at, cursor.id))
+        };
+        let items = found.into_iter().filter(is_after).skip(query.window.offset);
+        let view = |entry: &Entry| view(entry.policy.clone(), entry.state.clone());
+        Ok(Listing { items: items.map(view).collect(), total })
     }
 
     /// The slots of a policy, newest first.

@@ -87,7 +87,7 @@ pub async fn jobs_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     ]);
 }
 
-/// Cluster, policy, states, location and kind of storage of one copy, chain, time, what is due.
+/// Ids, cluster, policy, states, location and kind of storage of one copy, chain, time, what is due.
 pub async fn records_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };
     let store = fresh.store();
@@ -116,6 +116,9 @@ pub async fn records_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     insert(&*store, records).await;
     check!(store.records(RecordQuery), |record| number(record.id.as_uuid()), [
         |_| {} => [9, 8, 7, 6, 5, 4, 3, 2, 1],
+        |query| query.ids = vec![id(2), id(9), id(99)] => [9, 2],
+        |query| query.ids = vec![id(99)] => [],
+        |query| (query.ids, query.cluster) = (vec![id(1), id(2)], Some(cluster("c2"))) => [2],
         |query| query.cluster = Some(cluster("c2")) => [2],
         |query| query.policy = Some(id(100)) => [3],
         |query| query.states = vec![RecordState::Available, RecordState::Expired] => [9, 8, 4, 3, 2, 1],
