@@ -6,14 +6,15 @@
 
 use aegis_core::{
     model::{Entity, EntityKey, EntityKind, Version},
-    seams::{Change, Changeset, Column, Committed, Expect, StoreError, Value, Write},
+    seams::{Change, Changeset, Column, Committed, Expect, StoreError, Write},
 };
 
 use crate::{
     error::{self, Fate},
     log::PLACES,
-    statement::{Array, Statement, key_value, signed},
+    statement::{Statement, signed},
     store::PostgresStore,
+    table::{Array, Bound, Table},
 };
 
 const ACTION: &str = "commit a changeset";
@@ -104,55 +105,47 @@ struct Composer {
 }
 
 impl Composer {
-    /// Adds a part that must come to as many rows as `array` has.
-    fn part(&mut self, name: &str, array: &str, part: &str) {
+    /// Adds a part that must come to so many rows.
+    fn part(&mut self, name: &str, count: &str, part: &str) {
         self.parts.push(format!("{name} as ({part})"));
-        self.conditions.push(format!("(select count(*) from {name}) = cardinality({array})"));
+        self.conditions.push(format!("(select count(*) from {name}) = {count}"));
     }
 
     fn remember(&mut self, changeset: &Changeset) {
-        let id = self.statement.bind(vec![changeset.id.as_uuid()]) + "::uuid[]";
-        let part = format!(
-            "insert into changeset (id, applied_at) select n.id, store_now() from unnest({id}) as n (id) returning 1"
-        );
-        self.part("remembered", &id, &part);
+        let id = self.statement.bind(changeset.id.as_uuid());
+        let part = format!("insert into changeset (id, applied_at) values ({id}, store_now()) returning 1");
+        self.part("remembered", "1", &part);
     }
 
     fn fence(&mut self, changeset: &Changeset) {
         if changeset.fences.is_empty() {
             return;
         }
-        let (names, generations) = bind_fences(changeset, &mut self.statement);
+        let Bound { rows, count } = fences(changeset).bind(&mut self.statement);
         let part = format!(
-            "select 1 from unnest({names}, {generations}) as n (name, generation) \
+            "select 1 from {rows} \
              join lease as l on l.name = n.name and l.generation = n.generation and l.expires_at > store_now() \
              for key share of l"
         );
-        self.part("fenced", &names, &part);
+        self.part("fenced", &count, &part);
     }
 
     fn expect_unchanged<'a>(&mut self, kind: EntityKind, expects: impl Iterator<Item = &'a Expect>) {
-        let expected: Vec<_> = expects
-            .filter_map(|expect| match expect {
-                Expect::Unchanged(key, version) if key.kind() == kind => Some((key, *version)),
-                Expect::Unchanged(..) | Expect::Absent(_) => None,
-            })
-            .collect();
-        if expected.is_empty() {
+        let expected = expects.filter_map(|expect| match expect {
+            Expect::Unchanged(key, version) if key.kind() == kind => Some((key, signed(version.0))),
+            Expect::Unchanged(..) | Expect::Absent(_) => None,
+        });
+        let (keys, versions): (Vec<_>, Vec<_>) = expected.unzip();
+        if keys.is_empty() {
             return;
         }
-        let keys: Vec<_> = expected.iter().map(|(key, _)| *key).collect();
-        let arrays = bind_keys(kind, &keys, &mut self.statement);
-        let versions = expected.iter().map(|(_, version)| signed(version.0)).collect::<Vec<_>>();
-        let versions = self.statement.bind(versions) + "::bigint[]";
+        let expected = Table::of_keys(kind, &keys).with("version", Array::integers(versions));
+        let Bound { rows, count } = expected.bind(&mut self.statement);
         let part = format!(
-            "select 1 from unnest({}, {versions}) as n ({}, version) \
-             join {kind} as t on {} and t.version = n.version for share of t",
-            arrays.join(", "),
-            names(kind.key_columns()),
+            "select 1 from {rows} join {kind} as t on {} and t.version = n.version for share of t",
             matching(kind),
         );
-        self.part(&format!("unchanged_{kind}"), &versions, &part);
+        self.part(&format!("unchanged_{kind}"), &count, &part);
     }
 
     fn expect_absent<'a>(&mut self, kind: EntityKind, expects: impl Iterator<Item = &'a Expect>) {
@@ -165,18 +158,14 @@ impl Composer {
         if keys.is_empty() {
             return;
         }
-        let arrays = bind_keys(kind, &keys, &mut self.statement);
+        let Bound { rows, count } = Table::of_keys(kind, &keys).bind(&mut self.statement);
         let fields: Vec<_> =
             kind.key_columns().iter().map(|column| format!("'{column}', n.{column}")).collect();
         let part = format!(
-            "select 1 from unnest({}) as n ({}) \
-             where hold_absent('{kind}', json_build_object({}, 'version', 0))",
-            arrays.join(", "),
-            names(kind.key_columns()),
+            "select 1 from {rows} where hold_absent('{kind}', json_build_object({}, 'version', 0))",
             fields.join(", "),
         );
-        let first = arrays.first().cloned().unwrap_or_default();
-        self.part(&format!("absent_{kind}"), &first, &part);
+        self.part(&format!("absent_{kind}"), &count, &part);
     }
 
     fn write(&mut self, kind: EntityKind, changes: &[Change]) -> Result<(), StoreError> {
@@ -209,26 +198,24 @@ impl Composer {
 
     fn insert(&mut self, kind: EntityKind, entities: &[&Entity]) -> Result<(), StoreError> {
         let columns: Vec<_> = kind.key_columns().iter().chain(kind.columns()).copied().collect();
-        let mut arrays = self.bind_columns(&columns, entities);
-        let documents = self.bind_documents(entities)?;
-        arrays.push(documents.clone());
+        let inserted = of_columns(&columns, entities).with("document", documents(entities)?);
+        let Bound { rows, count } = inserted.bind(&mut self.statement);
         let names = names(&columns);
         let part = format!(
             "insert into {kind} ({names}, version, document) select {names}, 1, n.document::json \
-             from unnest({}) as n ({names}, document) returning 1",
-            arrays.join(", "),
+             from {rows} returning 1"
         );
-        self.part(&format!("inserted_{kind}"), &documents, &part);
+        self.part(&format!("inserted_{kind}"), &count, &part);
         Ok(())
     }
 
     fn update(&mut self, kind: EntityKind, updates: &[(&Entity, Version)]) -> Result<(), StoreError> {
         let columns: Vec<_> = kind.key_columns().iter().chain(kind.columns()).copied().collect();
         let entities: Vec<_> = updates.iter().map(|(entity, _)| *entity).collect();
-        let mut arrays = self.bind_columns(&columns, &entities);
-        arrays.push(self.bind_versions(updates));
-        let documents = self.bind_documents(&entities)?;
-        arrays.push(documents.clone());
+        let updated = of_columns(&columns, &entities)
+            .with("read", versions(updates))
+            .with("document", documents(&entities)?);
+        let Bound { rows, count } = updated.bind(&mut self.statement);
         let set: String = kind
             .columns()
             .iter()
@@ -237,12 +224,10 @@ impl Composer {
             .collect();
         let part = format!(
             "update {kind} as t set {set}version = t.version + 1, document = n.document::json \
-             from unnest({}) as n ({}, read, document) where {} returning 1",
-            arrays.join(", "),
-            names(&columns),
+             from {rows} where {} returning 1",
             as_read(kind),
         );
-        self.part(&format!("updated_{kind}"), &documents, &part);
+        self.part(&format!("updated_{kind}"), &count, &part);
         Ok(())
     }
 
@@ -252,35 +237,10 @@ impl Composer {
             columns.push(Column::Tenant);
         }
         let entities: Vec<_> = deletions.iter().map(|(entity, _)| *entity).collect();
-        let mut arrays = self.bind_columns(&columns, &entities);
-        let versions = self.bind_versions(deletions);
-        arrays.push(versions.clone());
-        let part = format!(
-            "delete from {kind} as t using unnest({}) as n ({}, read) where {} returning 1",
-            arrays.join(", "),
-            names(&columns),
-            as_read(kind),
-        );
-        self.part(&format!("deleted_{kind}"), &versions, &part);
-    }
-
-    fn bind_columns(&mut self, columns: &[Column], entities: &[&Entity]) -> Vec<String> {
-        let array = |column: &Column| {
-            Array::of(column.value_type(), entities.iter().map(|entity| entity.value(*column)))
-                .bind(&mut self.statement)
-        };
-        columns.iter().map(array).collect()
-    }
-
-    fn bind_versions(&mut self, writes: &[(&Entity, Version)]) -> String {
-        let versions: Vec<_> = writes.iter().map(|(_, read)| signed(read.0)).collect();
-        self.statement.bind(versions) + "::bigint[]"
-    }
-
-    fn bind_documents(&mut self, entities: &[&Entity]) -> Result<String, StoreError> {
-        let documents: Result<Vec<_>, _> = entities.iter().map(|entity| entity.to_document()).collect();
-        let documents = documents.map_err(|error| error::fault(ACTION, error))?;
-        Ok(self.statement.bind(documents) + "::text[]")
+        let deleted = of_columns(&columns, &entities).with("read", versions(deletions));
+        let Bound { rows, count } = deleted.bind(&mut self.statement);
+        let part = format!("delete from {kind} as t using {rows} where {} returning 1", as_read(kind));
+        self.part(&format!("deleted_{kind}"), &count, &part);
     }
 
     /// The last part, which runs if every condition holds and else makes the whole fail.
@@ -289,22 +249,18 @@ impl Composer {
         let last = if changeset.is_empty() {
             format!("select {condition}")
         } else {
-            let (tenants, documents) = events(changeset)?;
-            if documents.len() > PLACES {
-                let reason =
-                    format!("it has {} changes, more than the {PLACES} that lie together", documents.len());
+            let changes = changeset.changes.len();
+            if changes > PLACES {
+                let reason = format!("it has {changes} changes, more than the {PLACES} that lie together");
                 return Err(StoreError::Malformed { reason });
             }
-            let tenants = self.statement.bind(tenants);
-            let documents = self.statement.bind(documents);
+            let Bound { rows, .. } = events(changeset)?.bind(&mut self.statement);
             self.parts.push(format!(
                 "numbered as (select nextval('event_tail_seq_seq') as first where {condition})"
             ));
             format!(
                 "insert into event_tail (seq, tenant, document) \
-                 select n.first + e.place - 1, e.tenant, e.document::json \
-                 from numbered as n, unnest({tenants}::text[], {documents}::text[]) \
-                     with ordinality as e (tenant, document, place)"
+                 select numbered.first + n.place - 1, n.tenant, n.document::json from numbered, {rows}"
             )
         };
         self.statement.text = format!("with {} {last}", self.parts.join(", "));
@@ -312,33 +268,35 @@ impl Composer {
     }
 }
 
+fn of_columns(columns: &[Column], entities: &[&Entity]) -> Table {
+    Table::default().with_columns(columns, entities, |entity, column| entity.value(column))
+}
+
+fn documents(entities: &[&Entity]) -> Result<Array, StoreError> {
+    let documents: Result<Vec<_>, _> = entities.iter().map(|entity| entity.to_document()).collect();
+    Ok(Array::texts(documents.map_err(|error| error::fault(ACTION, error))?))
+}
+
+fn versions(writes: &[(&Entity, Version)]) -> Array {
+    Array::integers(writes.iter().map(|(_, read)| signed(read.0)))
+}
+
 /// The events of a changeset: whose, and as documents.
-fn events(changeset: &Changeset) -> Result<(Vec<Option<String>>, Vec<String>), StoreError> {
+fn events(changeset: &Changeset) -> Result<Table, StoreError> {
     let mut tenants = Vec::with_capacity(changeset.changes.len());
     let mut documents = Vec::with_capacity(changeset.changes.len());
     for (_, event) in changeset.clone().into_writes() {
         documents.push(serde_json::to_string(&event).map_err(|error| error::fault(ACTION, error))?);
         tenants.push(event.tenant.map(|tenant| tenant.as_str().to_owned()));
     }
-    Ok((tenants, documents))
+    Ok(Table::default().with("tenant", Array::Text(tenants)).with("document", Array::texts(documents)))
 }
 
-/// Binds the fences: their leases' names and their generations.
-pub(crate) fn bind_fences(changeset: &Changeset, statement: &mut Statement) -> (String, String) {
-    let names: Vec<_> = changeset.fences.iter().map(|fence| fence.name.as_str().to_owned()).collect();
-    let generations: Vec<_> = changeset.fences.iter().map(|fence| signed(fence.generation.0)).collect();
-    (statement.bind(names) + "::text[]", statement.bind(generations) + "::bigint[]")
-}
-
-/// Binds keys of one kind; answers an array for each key column.
-pub(crate) fn bind_keys(kind: EntityKind, keys: &[&EntityKey], statement: &mut Statement) -> Vec<String> {
-    let values = |column: Column| -> Vec<Option<Value<'_>>> {
-        keys.iter().map(|key| key_value(key, column)).collect()
-    };
-    kind.key_columns()
-        .iter()
-        .map(|column| Array::of(column.value_type(), values(*column).into_iter()).bind(statement))
-        .collect()
+/// The fences: their leases' names and their generations.
+pub(crate) fn fences(changeset: &Changeset) -> Table {
+    let names = changeset.fences.iter().map(|fence| fence.name.as_str().to_owned());
+    let generations = changeset.fences.iter().map(|fence| signed(fence.generation.0));
+    Table::default().with("name", Array::texts(names)).with("generation", Array::integers(generations))
 }
 
 /// The names of columns, as a list.

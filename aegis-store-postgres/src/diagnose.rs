@@ -9,10 +9,11 @@ use aegis_core::{
 use sqlx::{Row, postgres::PgRow};
 
 use crate::{
-    commit::{bind_fences, bind_keys, has_tenant, matching, names},
+    commit::{fences, has_tenant, matching},
     error,
     statement::{Statement, unsigned},
     store::PostgresStore,
+    table::{Bound, Table},
 };
 
 const ACTION: &str = "find out why a changeset was refused";
@@ -105,21 +106,20 @@ pub(crate) fn look_up(changeset: &Changeset) -> Statement {
          from changeset where id = {id}"
     )];
     if !changeset.fences.is_empty() {
-        let (names, generations) = bind_fences(changeset, &mut statement);
+        let Bound { rows, .. } = fences(changeset).bind(&mut statement);
         parts.push(format!(
             "select {HELD}, n.place, null, null \
-             from unnest({names}, {generations}) with ordinality as n (name, generation, place) \
+             from {rows} \
              join lease as l on l.name = n.name and l.generation = n.generation and l.expires_at > store_now()"
         ));
     }
     for (turn, (kind, keys)) in keys_by_kind(changeset).iter().enumerate() {
         let keys: Vec<_> = keys.iter().collect();
-        let arrays = bind_keys(*kind, &keys, &mut statement).join(", ");
+        let Bound { rows, .. } = Table::of_keys(*kind, &keys).bind(&mut statement);
         let tenant = if has_tenant(*kind) { "t.tenant" } else { "null" };
         parts.push(format!(
             "select {turn}, n.place, t.version, {tenant} \
-             from unnest({arrays}) with ordinality as n ({}, place) join {kind} as t on {}",
-            names(kind.key_columns()),
+             from {rows} join {kind} as t on {}",
             matching(*kind),
         ));
     }

@@ -32,6 +32,7 @@ mod rows;
 mod select;
 mod statement;
 mod store;
+mod table;
 mod tally;
 #[cfg(test)]
 mod tests;

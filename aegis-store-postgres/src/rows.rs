@@ -2,14 +2,14 @@
 
 use aegis_core::{
     model::{Entity, EntityKey, EntityKind, Stored, TenantId, Version, Versioned},
-    seams::{Column, Page, Scope, StoreError, Window},
+    seams::{Column, Page, Scope, StoreError, Value, Window},
 };
 use sqlx::{Row, postgres::PgRow};
 
 use crate::{
     error::{self, Fate},
     select::Select,
-    statement::{Array, Statement, key_value, unsigned},
+    statement::{Statement, instant, key_value, unsigned},
     store::{PostgresStore, is_empty},
 };
 
@@ -110,13 +110,13 @@ pub(crate) fn by_key(scope: &Scope, key: &EntityKey) -> Statement {
     select.ordered(&order).all()
 }
 
-fn bind_key(select: &mut Select, column: Column, value: aegis_core::seams::Value<'_>) {
-    match Array::of(column.value_type(), std::iter::once(Some(value))) {
-        Array::Uuid(values) => select.is(column, values.into_iter().flatten().next()),
-        Array::Text(values) => select.is(column, values.into_iter().flatten().next()),
-        Array::Instant(values) => select.is(column, values.into_iter().flatten().next()),
-        Array::Integer(values) => select.is(column, values.into_iter().flatten().next()),
-        Array::Flag(values) => select.is(column, values.into_iter().flatten().next()),
+fn bind_key(select: &mut Select, column: Column, value: Value<'_>) {
+    match value {
+        Value::Uuid(id) => select.is(column, id),
+        Value::Text(text) => select.is(column, text.as_ref()),
+        Value::Instant(at) => select.is(column, instant(at)),
+        Value::Integer(number) => select.is(column, number),
+        Value::Flag(yes) => select.is(column, yes),
     }
 }
 

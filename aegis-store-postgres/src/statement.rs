@@ -2,14 +2,13 @@
 
 use aegis_core::{
     model::{EntityKey, Timestamp},
-    seams::{Column, ColumnType, StoreError, Value},
+    seams::{Column, StoreError, Value},
 };
 use chrono::{DateTime, Utc};
 use sqlx::{
     Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Type,
     postgres::{PgArguments, PgQueryResult, PgRow},
 };
-use uuid::Uuid;
 
 use crate::error;
 
@@ -66,54 +65,6 @@ impl Statement {
 /// An instant as the database has it.
 pub(crate) fn instant(at: Timestamp) -> DateTime<Utc> {
     at.into()
-}
-
-/// The values of one column over several rows.
-#[derive(Clone, Debug)]
-pub(crate) enum Array {
-    Uuid(Vec<Option<Uuid>>),
-    Text(Vec<Option<String>>),
-    Instant(Vec<Option<DateTime<Utc>>>),
-    Integer(Vec<Option<i64>>),
-    Flag(Vec<Option<bool>>),
-}
-
-impl Array {
-    /// The values that `rows` have in a column of this type.
-    pub(crate) fn of<'a>(column: ColumnType, rows: impl Iterator<Item = Option<Value<'a>>>) -> Self {
-        match column {
-            ColumnType::Uuid => Self::Uuid(
-                rows.map(|value| if let Some(Value::Uuid(id)) = value { Some(id) } else { None }).collect(),
-            ),
-            ColumnType::Text => Self::Text(
-                rows.map(
-                    |value| if let Some(Value::Text(text)) = value { Some(text.into_owned()) } else { None },
-                )
-                .collect(),
-            ),
-            ColumnType::Instant => Self::Instant(
-                rows.map(|value| if let Some(Value::Instant(at)) = value { Some(instant(at)) } else { None })
-                    .collect(),
-            ),
-            ColumnType::Integer => Self::Integer(
-                rows.map(|value| if let Some(Value::Integer(n)) = value { Some(n) } else { None }).collect(),
-            ),
-            ColumnType::Flag => Self::Flag(
-                rows.map(|value| if let Some(Value::Flag(yes)) = value { Some(yes) } else { None }).collect(),
-            ),
-        }
-    }
-
-    /// Binds it; answers its name with its type.
-    pub(crate) fn bind(self, statement: &mut Statement) -> String {
-        match self {
-            Self::Uuid(values) => statement.bind(values) + "::uuid[]",
-            Self::Text(values) => statement.bind(values) + "::text[]",
-            Self::Instant(values) => statement.bind(values) + "::timestamptz[]",
-            Self::Integer(values) => statement.bind(values) + "::bigint[]",
-            Self::Flag(values) => statement.bind(values) + "::boolean[]",
-        }
-    }
 }
 
 /// What a key says in one of its kind's key columns.
