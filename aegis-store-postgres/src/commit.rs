@@ -14,7 +14,7 @@ use crate::{
     log::PLACES,
     statement::{Statement, signed},
     store::PostgresStore,
-    table::{Array, Bound, Table},
+    table::{Array, Bound, Count, Table},
 };
 
 const ACTION: &str = "commit a changeset";
@@ -106,15 +106,15 @@ struct Composer {
 
 impl Composer {
     /// Adds a part that must come to so many rows.
-    fn part(&mut self, name: &str, count: &str, part: &str) {
+    fn part(&mut self, name: &str, count: &Count, part: &str) {
         self.parts.push(format!("{name} as ({part})"));
-        self.conditions.push(format!("(select count(*) from {name}) = {count}"));
+        self.conditions.push(count.all_in(name));
     }
 
     fn remember(&mut self, changeset: &Changeset) {
         let id = self.statement.bind(changeset.id.as_uuid());
         let part = format!("insert into changeset (id, applied_at) values ({id}, store_now()) returning 1");
-        self.part("remembered", "1", &part);
+        self.part("remembered", &Count::One, &part);
     }
 
     fn fence(&mut self, changeset: &Changeset) {

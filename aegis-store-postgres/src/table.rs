@@ -99,8 +99,24 @@ pub(crate) struct Table(Vec<(&'static str, Array)>);
 pub(crate) struct Bound {
     /// What a statement selects from: the columns, and `place`, which counts the rows from 1.
     pub(crate) rows: String,
-    /// How many there are, in SQL.
-    pub(crate) count: String,
+    pub(crate) count: Count,
+}
+
+/// How many rows there are.
+pub(crate) enum Count {
+    One,
+    /// As many as this array has values.
+    Of(String),
+}
+
+impl Count {
+    /// That a part of a statement, which has at most one row for each of them, has all of them.
+    pub(crate) fn all_in(&self, part: &str) -> String {
+        match self {
+            Self::One => format!("exists (select from {part})"),
+            Self::Of(array) => format!("(select count(*) from {part}) = cardinality({array})"),
+        }
+    }
 }
 
 impl Table {
@@ -137,14 +153,10 @@ impl Table {
         if one {
             let columns: String =
                 names.iter().zip(&values).map(|(name, value)| format!("{value} as {name}, ")).collect();
-            return Bound {
-                rows: format!("(select {columns}1::bigint as place) as n"),
-                count: "1".to_owned(),
-            };
+            return Bound { rows: format!("(select {columns}1::bigint as place) as n"), count: Count::One };
         }
-        let count = values.first().map_or_else(|| "0".to_owned(), |array| format!("cardinality({array})"));
         let rows =
             format!("unnest({}) with ordinality as n ({}, place)", values.join(", "), names.join(", "));
-        Bound { rows, count }
+        Bound { rows, count: Count::Of(values.into_iter().next().unwrap_or_default()) }
     }
 }
