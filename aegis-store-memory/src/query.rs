@@ -1,6 +1,6 @@
 //! Queries: the shortest list that has all that is asked for, walked in order.
 
-use std::{collections::BTreeSet, ops::Bound};
+use std::{cmp::Reverse, collections::BTreeSet, ops::Bound};
 
 use aegis_core::{
     model::{
