@@ -7,7 +7,7 @@ use std::{
 
 use aegis_core::{
     model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
-    seams::{LogEnd, Scope, Sealed, StoreError},
+    seams::{LogEnd, LogStart, Scope, Sealed, StoreError},
 };
 
 /// The events of one tenant, or of none.
@@ -27,7 +27,8 @@ impl Default for Chain {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     unsealed: VecDeque<Arc<Event>>,
-    /// The event at position `n` is at index `n - 1`.
+    start: LogStart,
+    /// All that were not let go, without a gap.
     sealed: Vec<SealedEvent>,
     chains: HashMap<Option<TenantId>, Chain>,
 }
@@ -86,16 +87,49 @@ impl Log {
         self.sealed.last().map_or(Position::START, |sealed| sealed.position)
     }
 
+    pub(crate) const fn start(&self) -> &LogStart {
+        &self.start
+    }
+
+    /// Lets everything before `start` go.
+    pub(crate) fn cut(&mut self, start: LogStart) -> Result<(), StoreError> {
+        start.check(self.head())?;
+        if start.position > self.start.position {
+            self.sealed.drain(..self.index(start.position));
+            for chain in self.chains.values_mut() {
+                chain.positions.retain(|position| *position > start.position);
+            }
+            self.start = start;
+        }
+        Ok(())
+    }
+
+    /// How many of the sealed events there are up to `position`.
+    fn index(&self, position: Position) -> usize {
+        usize::try_from(position.0.saturating_sub(self.start.position.0)).unwrap_or(usize::MAX)
+    }
+
     /// Sealed events after a position.
-    pub(crate) fn read(&self, scope: &Scope, after: Position, limit: usize) -> Vec<SealedEvent> {
+    pub(crate) fn read(
+        &self,
+        scope: &Scope,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<SealedEvent>, StoreError> {
+        if after < self.start.position {
+            return Err(StoreError::LogPruned(self.start.position));
+        }
+        if after > self.head() {
+            return Err(StoreError::LogEnds(self.head()));
+        }
         let Scope::Tenant(tenant) = scope else {
-            return self.sealed.iter().skip(index(after)).take(limit).cloned().collect();
+            return Ok(self.sealed.iter().skip(self.index(after)).take(limit).cloned().collect());
         };
         let positions =
             self.chains.get(&Some(tenant.clone())).map_or(&[][..], |chain| chain.positions.as_slice());
         let first = positions.partition_point(|position| *position <= after);
-        let at = |position: &Position| self.sealed.get(index(*position).checked_sub(1)?).cloned();
-        positions.iter().skip(first).take(limit).filter_map(at).collect()
+        let at = |position: &Position| self.sealed.get(self.index(*position).checked_sub(1)?).cloned();
+        Ok(positions.iter().skip(first).take(limit).filter_map(at).collect())
     }
 
     /// Events that are not sealed yet.
@@ -119,9 +153,4 @@ impl Batch {
     pub(crate) fn link(mut self) -> Result<Vec<SealedEvent>, StoreError> {
         self.end.link(self.events)
     }
-}
-
-/// How many sealed events there are up to `position`.
-fn index(position: Position) -> usize {
-    usize::try_from(position.0).unwrap_or(usize::MAX)
 }

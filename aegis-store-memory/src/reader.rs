@@ -28,6 +28,10 @@ impl Readers {
         self.0.get(name).map_or(Position::START, |reader| reader.position)
     }
 
+    pub(crate) fn positions(&self) -> BTreeMap<String, Position> {
+        self.0.iter().map(|(name, reader)| (name.clone(), reader.position)).collect()
+    }
+
     /// Makes a step that was checked, or leaves everything as it was.
     pub(crate) fn advance(&mut self, step: ReaderStep) -> Result<(), Conflict> {
         let found = self.position(&step.reader);

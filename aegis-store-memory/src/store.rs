@@ -1,7 +1,7 @@
 //! The store itself: a lock around the state, and the seam in front of it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
@@ -15,7 +15,7 @@ use aegis_core::{
     },
     seams::{
         Changeset, Claim, Clock, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence,
-        HintBoard, HolderId, JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
+        HintBoard, HolderId, JobQuery, LeaseName, LogStart, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
         ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
         Store, StoreError, StoreHint, VerificationQuery,
     },
@@ -190,7 +190,7 @@ impl Store for MemoryStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<SealedEvent>, StoreError> {
-        Ok(self.read().log.read(scope, after, limit))
+        self.read().log.read(scope, after, limit)
     }
 
     async fn unsealed(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
@@ -199,6 +199,18 @@ impl Store for MemoryStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         Ok(self.read().log.head())
+    }
+
+    async fn log_start(&self) -> Result<LogStart, StoreError> {
+        Ok(self.read().log.start().clone())
+    }
+
+    async fn cut_log(&self, start: LogStart) -> Result<(), StoreError> {
+        self.write().log.cut(start)
+    }
+
+    async fn readers(&self) -> Result<BTreeMap<String, Position>, StoreError> {
+        Ok(self.read().readers.positions())
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -191,6 +191,10 @@ mod mutants {
         the_tail_has_what_is_not_sealed_yet: TailCrossesTenants, TailIgnoresLimit, TailLacksTheNewest;
         the_head_is_where_what_comes_next_is_read_from: HeadStandsStill;
         the_newest_event_is_told_before_it_is_sealed: NewestEventIsSealed;
+        a_log_that_was_cut_starts_where_it_was_cut: CutsDoNothing, CutsAreSilent;
+        a_log_is_cut_forwards_and_never_whole: CutsGoBack, CutsTakeAll;
+        who_is_beyond_the_end_of_the_log_is_told: EndsAreSilent;
+        readers_are_known_with_their_positions: ReadersAreForgotten;
         a_reader_steps_on_from_where_it_is: ReadersStepFromAnywhere;
         what_a_reader_derives_is_kept_with_its_step: DerivedIsKeptAlways, DerivedIsKeptOnce;
         derived_rows_are_found_by_their_keys: DerivedCrossesTenants, DerivedCrossesReaders,

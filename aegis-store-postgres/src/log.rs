@@ -8,13 +8,13 @@
 //! in. The events of one changeset are numbered on from there, and the sequence leaves that much room:
 //! so they lie together, whoever commits beside it, and a batch takes all of them or none.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aegis_core::{
     model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
     seams::{
-        Conflict, Derived, DerivedKeys, DerivedQuery, DerivedRow, Fence, LogEnd, ReaderStep, Scope, Sealed,
-        StoreError,
+        Conflict, Derived, DerivedKeys, DerivedQuery, DerivedRow, Fence, LogEnd, LogStart, ReaderStep, Scope,
+        Sealed, StoreError,
     },
 };
 use sqlx::{Row, postgres::PgRow};
@@ -28,6 +28,7 @@ use crate::{
 
 const SEAL: &str = "seal events";
 const READ: &str = "read the event log";
+const CUT: &str = "let the event log's beginning go";
 const STEP: &str = "move a reader of the log on";
 
 /// How far one number that the sequence gives is from the next: so many events a changeset may have. A
@@ -105,22 +106,41 @@ fn chain_name(tenant: Option<&TenantId>) -> &str {
     tenant.map_or("", |tenant| tenant.as_str())
 }
 
+/// Sealed events, with where the log starts and ends. One row without an event stands for none.
 pub(crate) fn events(scope: &Scope, after: Position, limit: usize) -> Statement {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let columns = "select position, tenant, hash, document::text as document from event";
+    let of_scope = match scope {
+        Scope::Everyone => "",
+        Scope::Tenant(_) => "tenant = $3 and ",
+    };
+    let statement = Statement::new(format!(
+        "select l.starts, l.ends, e.position, e.tenant, e.hash, e.document::text as document \
+         from (select coalesce((select position from log_start), 0) as starts, \
+                coalesce((select max(position) from event), 0) as ends) as l \
+         left join (select position, tenant, hash, document from event \
+                where {of_scope}position > $1 order by position limit $2) as e on l.starts <= $1"
+    ))
+    .with(signed(after.0))
+    .with(i64::try_from(limit).unwrap_or(i64::MAX));
     match scope {
-        Scope::Everyone => {
-            Statement::new(format!("{columns} where position > $1 order by position limit $2"))
-                .with(signed(after.0))
-                .with(limit)
-        }
-        Scope::Tenant(tenant) => Statement::new(format!(
-            "{columns} where tenant = $3 and position > $1 order by position limit $2"
-        ))
-        .with(signed(after.0))
-        .with(limit)
-        .with(tenant.as_str()),
+        Scope::Everyone => statement,
+        Scope::Tenant(tenant) => statement.with(tenant.as_str()),
     }
+}
+
+pub(crate) fn start() -> Statement {
+    Statement::new("select document::text as document from log_start")
+}
+
+/// Lets everything before `start` go, if any of it is there yet, or fails if nothing would be left.
+pub(crate) fn cut(start: &LogStart, document: String) -> Statement {
+    Statement::new(
+        "insert into log_start (position, document) select $1, $2::json \
+         where case when $1 < (select max(position) from event) then true else refuse() end \
+         on conflict (only_one) do update set position = excluded.position, document = excluded.document \
+            where log_start.position < excluded.position",
+    )
+    .with(signed(start.position.0))
+    .with(document)
 }
 
 /// In order of the numbers, which keeps to the few rows at the front that sealing has not taken yet.
@@ -144,6 +164,10 @@ pub(crate) fn newest() -> Statement {
 
 pub(crate) fn head() -> Statement {
     Statement::new("select coalesce(max(position), 0) as head from event")
+}
+
+pub(crate) fn readers() -> Statement {
+    Statement::new("select name, position from reader")
 }
 
 pub(crate) fn reader_position(name: &str) -> Statement {
@@ -273,9 +297,12 @@ impl PostgresStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<SealedEvent>, StoreError> {
+        let read = |error| error::read(READ, error);
+        let place = |row: &PgRow, name: &str| -> Result<Position, StoreError> {
+            Ok(Position(unsigned(READ, row.try_get(name).map_err(read)?)?))
+        };
         let sealed = |row: &PgRow| {
-            let read = |error| error::read(READ, error);
-            let position = Position(unsigned(READ, row.try_get("position").map_err(read)?)?);
+            let position = place(row, "position")?;
             let hash = hash(READ, row.try_get("hash").map_err(read)?)?;
             let event = event(READ, row)?;
             let tenant: Option<&str> = row.try_get("tenant").map_err(read)?;
@@ -284,7 +311,51 @@ impl PostgresStore {
             }
             Ok(SealedEvent { position, hash, event })
         };
-        self.rows(READ, &events(scope, after, limit)).await?.iter().map(sealed).collect()
+        let rows = self.rows(READ, &events(scope, after, limit)).await?;
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let (starts, ends) = (place(first, "starts")?, place(first, "ends")?);
+        if after < starts {
+            return Err(StoreError::LogPruned(starts));
+        }
+        if after > ends {
+            return Err(StoreError::LogEnds(ends));
+        }
+        if first.try_get::<Option<i64>, _>("position").map_err(read)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut events = rows.iter().map(sealed).collect::<Result<Vec<_>, _>>()?;
+        // As they come in all likelihood; to have the database sort them costs more.
+        events.sort_by_key(|sealed| sealed.position);
+        Ok(events)
+    }
+
+    pub(crate) async fn read_start(&self) -> Result<LogStart, StoreError> {
+        let rows = self.rows(READ, &start()).await?;
+        let Some(row) = rows.first() else { return Ok(LogStart::default()) };
+        let document: &str = row.try_get("document").map_err(|error| error::read(READ, error))?;
+        serde_json::from_str(document).map_err(|error| error::fault(READ, error))
+    }
+
+    pub(crate) async fn cut_until(&self, start: &LogStart) -> Result<(), StoreError> {
+        let document = serde_json::to_string(start).map_err(|error| error::fault(CUT, error))?;
+        let statement = cut(start, document);
+        for _ in 0..ATTEMPTS {
+            let Err(error) = self.acquire(CUT).await?.execute(&statement).await else { return Ok(()) };
+            if error::fate(&error) != Fate::Refused {
+                return Err(error::write(CUT, error));
+            }
+            start.check(self.log_head().await?)?;
+        }
+        Err(error::contended(CUT))
+    }
+
+    pub(crate) async fn positions(&self) -> Result<BTreeMap<String, Position>, StoreError> {
+        let reader = |row: &PgRow| {
+            let read = |error| error::read(READ, error);
+            let position = row.try_get("position").map_err(read)?;
+            Ok((row.try_get("name").map_err(read)?, Position(unsigned(READ, position)?)))
+        };
+        self.rows(READ, &readers()).await?.iter().map(reader).collect()
     }
 
     pub(crate) async fn read_tail(&self, scope: &Scope, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {

@@ -1,6 +1,11 @@
 //! The store itself: a pool of connections, and the seam in front of it.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use aegis_core::{
     model::{
@@ -10,9 +15,9 @@ use aegis_core::{
     },
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
-        JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
-        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreHint,
-        VerificationQuery, Window,
+        JobQuery, LeaseName, LogStart, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport,
+        ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
+        StoreError, StoreHint, VerificationQuery, Window,
     },
 };
 use async_trait::async_trait;
@@ -223,6 +228,18 @@ impl Store for PostgresStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.log_head().await
+    }
+
+    async fn log_start(&self) -> Result<LogStart, StoreError> {
+        self.read_start().await
+    }
+
+    async fn cut_log(&self, start: LogStart) -> Result<(), StoreError> {
+        self.cut_until(&start).await
+    }
+
+    async fn readers(&self) -> Result<BTreeMap<String, Position>, StoreError> {
+        self.positions().await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -57,7 +57,7 @@ pub(crate) fn store_now() -> Statement {
 }
 
 /// What is forgotten, a batch at a time: each statement is repeated until it finds less than one.
-pub(crate) fn prunings(now: Timestamp, store_now: DateTime<Utc>) -> [Statement; 4] {
+pub(crate) fn prunings(now: Timestamp, store_now: DateTime<Utc>) -> [Statement; 5] {
     let oldest = |table, key, condition| {
         Statement::new(format!(
             "delete from {table} where {key} in (select {key} from {table} where {condition} \
@@ -69,6 +69,7 @@ pub(crate) fn prunings(now: Timestamp, store_now: DateTime<Utc>) -> [Statement; 
         oldest("changeset", "id", "applied_at < $1").with(store_now - TimeDelta::days(1)),
         oldest("progress", "operation", "noted_at < $1").with(store_now - TimeDelta::days(7)),
         oldest("tally", "ctid", "count = 0 and stored = 0"),
+        oldest("event", "position", "position <= (select position from log_start) order by position"),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use aegis_core::{
     model::{ChainHash, Event, Position, SealedEvent, TenantId, Timestamp},
-    seams::{Fence, LogEnd, Monotonic, Scope, Sealed, StoreError},
+    seams::{Fence, LogEnd, LogStart, Monotonic, Scope, Sealed, StoreError},
 };
 use futures::TryStreamExt;
 use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
@@ -153,8 +153,53 @@ fn event(row: &SqliteRow) -> Result<Arc<Event>, Fault> {
         .map_err(|error| Fault::Unsound(format!("an event does not read back: {error}")))
 }
 
-/// Sealed events after a position.
+/// Where the log starts.
+pub(crate) async fn start(connection: &mut SqliteConnection) -> Result<LogStart, Fault> {
+    let row = Sql::new("select document from log_start").query().fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok(LogStart::default()) };
+    serde_json::from_str(row.try_get(0)?)
+        .map_err(|error| Fault::Unsound(format!("where the log starts does not read back: {error}")))
+}
+
+/// Lets everything before `start` go, if any of it is there yet.
+pub(crate) async fn cut(connection: &mut SqliteConnection, start: LogStart) -> Result<(), Fault> {
+    start.check(head(connection).await?)?;
+    let document = serde_json::to_string(&start)
+        .map_err(|error| Fault::Unsound(format!("where the log starts can't be written down: {error}")))?;
+    let mut sql = Sql::new("insert into log_start (only_one, position, document) values ");
+    sql.row([1.into(), signed(start.position.0)?.into(), Arg::Text(document.into())]);
+    sql.push(
+        " on conflict (only_one) do update set position = excluded.position, document = excluded.document \
+         where excluded.position > log_start.position",
+    );
+    sql.query().execute(connection).await?;
+    Ok(())
+}
+
+/// Sealed events after a position, as of one moment.
 pub(crate) async fn read(
+    connection: &mut SqliteConnection,
+    scope: &Scope,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<SealedEvent>, Fault> {
+    let mut snapshot = connection.begin().await?;
+    let ends = "select coalesce((select position from log_start), 0), \
+        coalesce((select max(position) from event), 0)";
+    let row = Sql::new(ends).query().fetch_one(&mut *snapshot).await?;
+    let (start, head) = (Position(unsigned(row.try_get(0)?)?), Position(unsigned(row.try_get(1)?)?));
+    if after < start {
+        return Err(StoreError::LogPruned(start).into());
+    }
+    if after > head {
+        return Err(StoreError::LogEnds(head).into());
+    }
+    let found = read_after(&mut snapshot, scope, after, limit).await?;
+    snapshot.rollback().await?;
+    Ok(found)
+}
+
+async fn read_after(
     connection: &mut SqliteConnection,
     scope: &Scope,
     after: Position,

@@ -1,6 +1,6 @@
 //! The readers of the event log: how far each has come, and what it derived on the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_core::{
     model::Position,
@@ -23,6 +23,14 @@ pub(crate) async fn position(connection: &mut SqliteConnection, name: &str) -> R
         Some(row) => Ok(Position(unsigned(row.try_get(0)?)?)),
         None => Ok(Position::START),
     }
+}
+
+/// How far each reader has come.
+pub(crate) async fn positions(
+    connection: &mut SqliteConnection,
+) -> Result<BTreeMap<String, Position>, Fault> {
+    let rows = Sql::new("select name, position from reader").query().fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, Position(unsigned(row.try_get(1)?)?)))).collect()
 }
 
 /// Moves a reader on, if it is where the step begins, and keeps what it derived.

@@ -1,6 +1,12 @@
 //! The store itself: each call of the seam, given to a reader or to the writer.
 
-use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use aegis_core::{
     model::{
@@ -10,9 +16,9 @@ use aegis_core::{
     },
     seams::{
         Changeset, Claim, Clock, Column, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery,
-        Fence, HintBoard, HolderId, JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
-        ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
-        Store, StoreError, StoreHint, VerificationQuery, Window,
+        Fence, HintBoard, HolderId, JobQuery, LeaseName, LogStart, Page, PlanQuery, PolicyQuery,
+        PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
+        Sealed, SlotQuery, Store, StoreError, StoreHint, VerificationQuery, Window,
     },
 };
 use async_trait::async_trait;
@@ -311,6 +317,20 @@ impl Store for SqliteStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.read("ask where the log ends", async |reader| log::head(reader).await).await
+    }
+
+    async fn log_start(&self) -> Result<LogStart, StoreError> {
+        self.read("ask where the log starts", async |reader| log::start(reader).await).await
+    }
+
+    async fn cut_log(&self, start: LogStart) -> Result<(), StoreError> {
+        self.writer
+            .change("let the log's beginning go", move |connection, _| Box::pin(log::cut(connection, start)))
+            .await
+    }
+
+    async fn readers(&self) -> Result<BTreeMap<String, Position>, StoreError> {
+        self.read("ask where the readers are", async |reader| reader::positions(reader).await).await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -80,6 +80,13 @@ pub(crate) async fn prune(
         let gone = sql.query().execute(&mut *connection).await?.rows_affected();
         more |= i64::try_from(gone).is_ok_and(|gone| gone >= AT_A_TIME);
     }
+    let mut events = Sql::new(
+        "delete from event where position in \
+         (select position from event where position <= (select position from log_start) limit ",
+    );
+    events.bind(AT_A_TIME).push(")");
+    let gone = events.query().execute(&mut *connection).await?.rows_affected();
+    more |= i64::try_from(gone).is_ok_and(|gone| gone >= AT_A_TIME);
     // Of a stretch of time from which everything went on to another state.
     let empty = Sql::new("delete from tally where count = 0 and stored_low = -stored_high * 4294967296");
     empty.query().execute(connection).await?;

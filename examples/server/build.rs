@@ -66,7 +66,7 @@ pub(crate) async fn build(config: &Config, house: &House) -> Result<Built> {
     }
     let store = OpenStore::open(&config.store, house, &clock).await?;
     let mut builder =
-        Aegis::builder().store(store.seam()).clock(Arc::<SystemClock>::clone(&clock)).options(pace());
+        Aegis::builder().store(store.seam()).clock(Arc::<SystemClock>::clone(&clock)).options(pace(config));
     for (name, cluster) in &config.clusters {
         let driver = driver(cluster, &storages, house, &clock)
             .map_err(|problem| problem.at(format_args!("the cluster `{name}`")))?;
@@ -89,8 +89,9 @@ pub(crate) async fn build(config: &Config, house: &House) -> Result<Built> {
     Ok(Built { engine: builder.build()?, store, passwords })
 }
 
-fn pace() -> EngineOptions {
+fn pace(config: &Config) -> EngineOptions {
     let mut options = EngineOptions::default();
+    options.keep_events = config.keep_events;
     options.drain_timeout = ENGINE_DRAIN;
     options
 }

@@ -15,4 +15,4 @@ pub use clock::SystemClock;
 pub use error::{EngineError, FieldError};
 pub use ids::IdSource;
 pub use options::{ClusterOptions, EngineOptions, TenantOptions};
-pub use runtime::{AegisBuilder, BuildError, Connection, Health, Manifest, Running};
+pub use runtime::{AegisBuilder, BuildError, Connection, Health, LogVerification, Manifest, Running};

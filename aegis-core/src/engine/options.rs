@@ -28,6 +28,11 @@ pub struct EngineOptions {
     /// How often the heads of the event log's chains are anchored in storage, if they have moved: how
     /// much of the log's end could be cut off unseen.
     pub anchor_interval: Duration,
+    /// How long events are kept in the log; for good unless this says otherwise. What is older is let go
+    /// once an hour, as far as everyone who reads the log for the engine has come, and is written down in
+    /// each storage location first, so that [`verify_log`](super::Aegis::verify_log) can tell. Without a
+    /// location nothing is let go.
+    pub keep_events: Option<Duration>,
     /// How often it is looked which namespaces a cluster has.
     pub discovery_interval: Duration,
     /// How long a namespace that nobody protects is called new after it appeared.
@@ -53,6 +58,7 @@ impl Default for EngineOptions {
             max_running_per_location: 8,
             sweep_interval: SWEEP_INTERVAL,
             anchor_interval: Duration::from_secs(3600),
+            keep_events: None,
             discovery_interval: Duration::from_secs(60),
             coverage_grace: Duration::from_secs(24 * 3600),
             verification_timeout: Duration::from_secs(24 * 3600),

@@ -42,6 +42,11 @@ pub enum LogFinding {
         /// Where the chain ends now.
         ends: Position,
     },
+    /// The log's beginning is gone, and no engine wrote down that it let it go.
+    StartCutOff {
+        /// Where the log starts now.
+        start: Position,
+    },
     /// In a location lie anchors of another log, and none may be there but those of this one.
     AnotherLog {
         /// The location.
@@ -91,6 +96,10 @@ impl fmt::Display for LogFinding {
                 anchor.hash,
                 anchor.at
             ),
+            Self::StartCutOff { start } => write!(
+                f,
+                "the log starts after position {start}, and nothing in storage vouches for that: its beginning was cut off"
+            ),
             Self::AnotherLog { location, folder } => write!(
                 f,
                 "{folder} in {location} holds anchors of another log: if the catalogue was rebuilt, they tell of the log that was lost, and can be put away once that was looked into; if not, the log was replaced"
@@ -121,7 +130,7 @@ pub struct ChainVerification {
     pub tenant: Option<TenantId>,
     /// How many events there are.
     pub events: u64,
-    /// Where it begins; the start if nothing was pruned.
+    /// Where it begins; the start if nothing was let go.
     pub begins: Position,
     /// The newest event.
     pub ends: Position,
@@ -143,32 +152,36 @@ pub struct Break {
 #[derive(Clone, Debug)]
 pub struct ChainCheck {
     so_far: ChainVerification,
-    /// What the next event may be linked to; empty before the first event of a pruned log.
+    /// What the next event may be linked to.
     heads: Vec<ChainHash>,
     anchors: VecDeque<Anchor>,
     rewritten: bool,
 }
 
 impl ChainCheck {
-    /// A chain whose log can be read after `begins`, with its anchors, in any order.
+    /// A chain whose log starts after `begins` and whose newest link there is `head`, with its anchors, in
+    /// any order.
     #[must_use]
-    pub fn new(tenant: Option<TenantId>, begins: Position, mut anchors: Vec<Anchor>) -> Self {
+    pub fn new(
+        tenant: Option<TenantId>,
+        begins: Position,
+        head: ChainHash,
+        mut anchors: Vec<Anchor>,
+    ) -> Self {
         anchors.sort_by_key(|anchor| anchor.position);
         anchors.retain(|anchor| anchor.position > begins);
-        let heads = if begins == Position::START { vec![ChainHash::GENESIS] } else { Vec::new() };
         let so_far = ChainVerification { tenant, events: 0, begins, ends: begins, anchored: None };
-        Self { so_far, heads, anchors: anchors.into(), rewritten: false }
+        Self { so_far, heads: vec![head], anchors: anchors.into(), rewritten: false }
     }
 
-    /// Goes on to the chain's next event; answers why its link does not fit, if it does not. The
-    /// first event of a pruned log is taken as it is: the anchors after it vouch for it.
+    /// Goes on to the chain's next event; answers why its link does not fit, if it does not.
     pub fn follow(&mut self, sealed: &SealedEvent) -> Option<Break> {
         let previous = self.so_far.ends;
         self.so_far.events += 1;
         self.so_far.ends = sealed.position;
         let links: Vec<ChainHash> =
             self.heads.iter().filter_map(|head| head.link(&sealed.event, sealed.position).ok()).collect();
-        let fits = self.heads.is_empty() || links.contains(&sealed.hash);
+        let fits = links.contains(&sealed.hash);
         let heads = std::mem::replace(&mut self.heads, vec![sealed.hash]);
         if fits {
             return None;
@@ -176,6 +189,12 @@ impl ChainCheck {
         // Either the event was changed or its link: what follows may be linked to both.
         self.heads.extend(links);
         Some(Break { heads, previous })
+    }
+
+    /// The newest link that was followed, if there was an event.
+    #[must_use]
+    pub fn head(&self) -> Option<ChainHash> {
+        self.heads.first().copied().filter(|_| self.so_far.events > 0)
     }
 
     /// Goes on as if the event that was sealed at this place had this link.

@@ -32,9 +32,9 @@ pub use object_storage::{
 pub use store::{
     Change, Changeset, Claim, Column, ColumnType, Committed, Conflict, Cursor, Cut, Derived, DerivedKeys,
     DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Expect, Fence, Generation, Grant, HintBoard,
-    HolderId, JobOrder, JobQuery, Lease, LeaseName, LogEnd, Narrowing, NoHint, Page, PlanQuery, PolicyQuery,
-    PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
-    Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, TallyLevel, Turn, Value,
+    HolderId, JobOrder, JobQuery, Lease, LeaseName, LogEnd, LogStart, Narrowing, NoHint, Page, PlanQuery,
+    PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery,
+    Scope, Sealed, SlotQuery, Store, StoreError, StoreExt, StoreHint, Stretches, TallyLevel, Turn, Value,
     VerificationQuery, Window, Write,
 };
 

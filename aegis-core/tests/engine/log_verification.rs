@@ -156,17 +156,19 @@ async fn no_tampering_before_the_last_anchor_goes_unseen() {
 }
 
 #[tokio::test]
-async fn a_beginning_that_was_pruned_is_said_and_the_rest_is_verified() {
+async fn a_beginning_that_no_engine_let_go_was_cut_off() {
     let audited = Audited::new().await;
-    let auditor = audited.tampered(Tampering::Prune(Position(5)));
-    let verified = auditor.verify_log().await.unwrap();
-    assert_eq!(verified.findings, []);
-    assert_eq!(verified.chains[0].begins, Position(5));
-    assert_eq!(verified.anchored(), audited.verify().await.anchored());
-    assert!(verified.to_string().contains("up to position 5 were pruned"), "{verified}");
-    audited.store.tamper(Tampering::Change(Position(7)));
-    let changed = audited.tampered(Tampering::Prune(Position(5))).verify_log().await.unwrap();
-    assert_eq!(changed.findings, [LogFinding::Changed { position: Position(7) }]);
+    for cut in [Tampering::CutStart(Position(5)), Tampering::ForgeStart(Position(5))] {
+        let auditor = audited.tampered(cut);
+        for verified in [auditor.verify_log().await.unwrap(), tenant(&auditor).verify_log().await.unwrap()] {
+            let start = LogFinding::StartCutOff { start: Position(5) };
+            assert_eq!(verified.findings.first(), Some(&start), "{cut:?}: {verified}");
+            assert_eq!(verified.chains[0].begins, Position(5));
+        }
+    }
+    let auditor = audited.tampered(Tampering::CutStart(Position(5)));
+    let said = auditor.verify_log().await.unwrap().to_string();
+    assert!(said.contains("up to position 5 were let go") && said.contains("was cut off"), "{said}");
 }
 
 #[tokio::test]

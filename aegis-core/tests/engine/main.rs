@@ -11,6 +11,7 @@ mod dr_tests;
 mod figures;
 mod foresight;
 mod health;
+mod history;
 mod jobs;
 mod leases;
 mod log;

@@ -1,7 +1,7 @@
 //! `/audit`: every change, in the order in which it was sealed.
 
 use aegis_core::model::{EntityKey, Event, Position, SealedEvent};
-use axum::Json;
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -24,7 +24,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct AuditParams {
-    /// Those after this position; from the beginning unless given.
+    /// Those after this position; from where the log starts unless given.
     after: Option<u64>,
     /// The most events; 100 unless given.
     #[param(minimum = 1, maximum = 1000)]
@@ -137,11 +137,15 @@ fn id_of(key: &EntityKey) -> String {
 }
 
 /// Every change of what is the tenant's, by cursor: who, what, when.
+///
+/// What is older than the service keeps events for was let go. Whoever goes on from there, or from a
+/// position that the log does not have, is answered with 404: begin without `after`.
 #[utoipa::path(
     get, path = "/audit", tag = "Audit", params(AuditParams),
     responses((status = 200, description = "A page of events", body = EventPage))
 )]
 async fn list_audit(
+    State(app): State<App>,
     Viewer(tenant): Viewer,
     Params(params): Params<AuditParams>,
 ) -> Result<Json<EventPage>, AppError> {
@@ -149,7 +153,10 @@ async fn list_audit(
     if !(1..=1000).contains(&limit) {
         return Err(AppError::new(ErrorCode::BadRequest, "limit: use 1 to 1000"));
     }
-    let after = Position(params.after.unwrap_or(0));
+    let after = match params.after {
+        Some(after) => Position(after),
+        None => app.engine.log_start().await?,
+    };
     let events = tenant.events(after, limit).await?;
     let next = events.last().map_or(after, |event| event.position);
     Ok(Json(EventPage::new(&events, next)))

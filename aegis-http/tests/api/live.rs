@@ -1,17 +1,20 @@
 //! Live events, over a socket.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aegis_core::{
     engine::{NewJob, Tenant},
-    model::{EventKind, NamespaceSelection},
+    model::{EventKind, NamespaceSelection, Position},
+    seams::{LogStart, Store},
+    testing::ManualClock,
 };
 use aegis_http::HttpOptions;
+use aegis_store_memory::MemoryStore;
 use serde_json::Value;
 
 use crate::{
     socket::position,
-    world::{Ask, CLUSTER, World, tokens},
+    world::{Ask, CLUSTER, START, Setting, World, tokens},
 };
 
 async fn make_job(tenant: &Tenant) {
@@ -126,6 +129,46 @@ async fn a_position_that_the_log_does_not_have_is_refused() {
     let served = world.serve().await;
     assert_eq!(served.listen("?after=1", Some("viewer")).await.err(), Some(400));
     world.ask(Ask::new("GET", "/api/v1/events").token("viewer")).await.refused(400, "bad_request");
+}
+
+/// A world whose log was cut after `position`.
+async fn cut_world(position: u64) -> World {
+    let clock = ManualClock::starting_at(START.parse().unwrap());
+    let store = Arc::new(MemoryStore::new(Arc::new(clock)));
+    let world = World::new(Setting {
+        access: tokens(),
+        store: Some(Arc::clone(&store) as Arc<dyn Store>),
+        ..Setting::default()
+    });
+    make_job(&world.engine.default_tenant().unwrap()).await;
+    world.run(60).await;
+    let position = Position(position);
+    store.cut_log(LogStart { position, ..LogStart::default() }).await.unwrap();
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_comes_back_to_a_log_that_was_cut_is_told_and_the_audit_begins_where_it_starts() {
+    let world = cut_world(2).await;
+    let served = world.serve().await;
+    let mut ear = served.listen("?after=1", Some("viewer")).await.unwrap();
+    ear.hear().await.unwrap();
+    let goodbye = ear.hear().await.unwrap_err().unwrap();
+    assert_eq!(u16::from(goodbye.code), 4410);
+    let gone = world.ask(Ask::new("GET", "/api/v1/audit?after=1").token("viewer")).await;
+    gone.refused(404, "not_found");
+    let first = audited(&world, "viewer").await;
+    assert!(position(&first[0]) > 2, "{first:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_comes_from_beyond_the_end_of_the_log_is_told() {
+    let world = World::guarded();
+    make_job(&world.engine.default_tenant().unwrap()).await;
+    world.run(60).await;
+    let end = position(audited(&world, "viewer").await.last().unwrap());
+    let beyond = format!("/api/v1/audit?after={}", end + 1000);
+    world.ask(Ask::new("GET", &beyond).token("viewer")).await.refused(404, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]

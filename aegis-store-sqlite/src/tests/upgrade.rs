@@ -25,7 +25,8 @@ use crate::{
 /// schema that is released stays here for good.
 ///
 /// What the second added is written by its triggers.
-const DATA: &[(i64, &str)] = &[(1, include_str!("data_0001.sql")), (2, include_str!("data_0001.sql"))];
+const DATA: &[(i64, &str)] = &[(1, WRITTEN), (2, WRITTEN), (3, WRITTEN)];
+const WRITTEN: &str = include_str!("data_0001.sql");
 
 async fn execute(connection: &mut SqliteConnection, text: &str) {
     Sql::new(text).query().execute(connection).await.unwrap();

@@ -79,6 +79,7 @@ fn whole(mut top: Section<'_>, file: Option<&Path>, flags: &Flags) -> Option<Con
     let metrics = read::metrics(&mut top);
     let tls = read::tls(&mut top);
     let webhooks = read::webhooks(&mut top);
+    let keep_events = read::history(&mut top);
     let (log, http) = (read::log(&mut top), read::http(&mut top));
     top.finish();
 
@@ -127,6 +128,7 @@ fn whole(mut top: Section<'_>, file: Option<&Path>, flags: &Flags) -> Option<Con
         metrics,
         tls,
         webhooks,
+        keep_events,
         log,
         http,
     })

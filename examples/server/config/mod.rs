@@ -8,7 +8,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use aegis::{
     engine::TenantOptions,
@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) metrics: Option<TokenHash>,
     pub(crate) tls: Option<Tls>,
     pub(crate) webhooks: Vec<WebhookOptions>,
+    /// How long events are kept; for good unless said.
+    pub(crate) keep_events: Option<Duration>,
     pub(crate) log: Log,
     pub(crate) http: Http,
 }

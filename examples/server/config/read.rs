@@ -250,6 +250,14 @@ fn webhook(name: &Placed<String>, mut section: Section<'_>) -> Option<WebhookOpt
     Some(if private { options.with_private_addresses(PrivateAddresses::Permitted) } else { options })
 }
 
+/// How long events are kept.
+pub(super) fn history(top: &mut Section<'_>) -> Option<Duration> {
+    let mut section = top.section("history");
+    let days = section.number("keep_days");
+    section.finish();
+    days.map(|days| Duration::from_secs(24 * 3600).saturating_mul(days.value))
+}
+
 pub(super) fn log(top: &mut Section<'_>) -> Log {
     let mut section = top.section("log");
     let format = match section.one_of("format", ["human", "json"]) {

@@ -33,4 +33,3 @@ pub use records::{HoldRequest, RecordView};
 pub use retention::RetentionPreview;
 pub use statistics::StatisticsAnswer;
 pub use tenant::{Listing, Tenant};
-pub use verify_log::LogVerification;

@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     engine::EngineError,
-    model::{Anchor, ChainHash, Position, TenantId},
+    model::{Anchor, ChainHash, Position, StorageUri, TenantId},
     rules::{LogFinding, superfluous_anchors},
     seams::{
         LeaseName, ListOptions, Monotonic, ObjectKey, ObjectMeta, ObjectStorage, ObjectStorageError, PutMode,
-        ReaderStep, Scope, Store, StoreError, report,
+        ReaderStep, Scope, Store, report,
     },
 };
 
@@ -55,17 +55,14 @@ impl Anchorer {
             return Ok(());
         }
         let Hold::Ours(_) = self.lease.ensure(core).await? else { return Ok(()) };
-        let name = format!("anchors/{}", self.storage.uri());
+        let name = reader_of(self.storage.uri());
         let from = core.store.reader_position(&name).await?;
         let (to, heads) = self.heads_after(core, from).await?;
         if to == from {
             return Ok(());
         }
         let Some(log) = name_of_log(&*core.store, &*self.storage).await? else {
-            return Err(EngineError::Internal(format!(
-                "the log's beginning was pruned before it was ever anchored in {}",
-                self.storage.uri()
-            )));
+            return Err(EngineError::Internal("the event log has events and no name".to_owned()));
         };
         let at = core.clock.now();
         for (tenant, (position, hash)) in heads {
@@ -87,7 +84,7 @@ impl Anchorer {
         from: Position,
     ) -> Result<(Position, BTreeMap<Option<TenantId>, (Position, ChainHash)>), EngineError> {
         let mut heads = BTreeMap::new();
-        let mut at = readable_after(&*core.store, &Scope::Everyone, from).await?;
+        let mut at = core.store.log_start().await?.position.max(from);
         loop {
             let events = core.store.events(&Scope::Everyone, at, BATCH).await?;
             let Some(last) = events.last() else { return Ok((at, heads)) };
@@ -122,6 +119,11 @@ impl Anchorer {
     }
 }
 
+/// The name of a location's anchorer as a reader of the log.
+pub(super) fn reader_of(location: &StorageUri) -> String {
+    format!("anchors/{location}")
+}
+
 /// The folder of a log, or of one of its chains.
 fn folder_of(log: &str, chain: Option<Option<&TenantId>>) -> Result<ObjectKey, EngineError> {
     let folder = match chain {
@@ -139,7 +141,7 @@ fn key_of(log: &str, anchor: &Anchor) -> Result<ObjectKey, EngineError> {
 }
 
 /// Every object in a folder, in the order of their keys.
-async fn list(
+pub(super) async fn list(
     storage: &dyn ObjectStorage,
     folder: &ObjectKey,
 ) -> Result<Vec<ObjectMeta>, ObjectStorageError> {
@@ -164,53 +166,23 @@ async fn logs(storage: &dyn ObjectStorage) -> Result<Vec<String>, EngineError> {
 /// Under which name the store's log is anchored: by its first event, or, where there is none to
 /// read, the only name that lies in the location.
 async fn name_of_log(store: &dyn Store, storage: &dyn ObjectStorage) -> Result<Option<String>, EngineError> {
-    let first = match store.events(&Scope::Everyone, Position::START, 1).await {
-        Err(StoreError::LogPruned(_)) => None,
-        events => events?.into_iter().next(),
+    let first = match store.log_start().await?.log {
+        Some(log) => Some(log),
+        None => {
+            store.events(&Scope::Everyone, Position::START, 1).await?.first().map(|it| it.event.id.changeset)
+        }
     };
     if let Some(first) = first {
-        return Ok(Some(first.event.id.changeset.to_string()));
+        return Ok(Some(first.to_string()));
     }
     let mut names = logs(storage).await?.into_iter();
     let only = names.next();
     Ok(only.filter(|_| names.next().is_none()))
 }
 
-/// The first position from `after` on behind which the log can be read: `after` itself, unless its
-/// beginning was pruned.
-pub(crate) async fn readable_after(
-    store: &dyn Store,
-    scope: &Scope,
-    after: Position,
-) -> Result<Position, StoreError> {
-    let reads = async |at: u64| match store.events(scope, Position(at), 1).await {
-        Ok(_) => Ok(true),
-        Err(StoreError::LogPruned(_)) => Ok(false),
-        Err(error) => Err(error),
-    };
-    if reads(after.0).await? {
-        return Ok(after);
-    }
-    let (mut pruned, mut step) = (after.0, 1_u64);
-    while !reads(pruned.saturating_add(step)).await? {
-        pruned = pruned.saturating_add(step);
-        step = step.saturating_mul(2);
-    }
-    let mut readable = pruned.saturating_add(step);
-    while readable - pruned > 1 {
-        let middle = pruned + (readable - pruned) / 2;
-        if reads(middle).await? {
-            readable = middle;
-        } else {
-            pruned = middle;
-        }
-    }
-    Ok(Position(readable))
-}
-
 /// The anchors of a log in one location, of one chain or of all, and what is wrong with them. What
 /// can't be read is a finding: it is never passed over.
-pub(crate) async fn read_anchors(
+pub(super) async fn read_anchors(
     store: &dyn Store,
     storage: &dyn ObjectStorage,
     chain: Option<&TenantId>,

@@ -8,11 +8,12 @@ use super::{
     Core,
     backoff::Backoff,
     held::{HeldLease, Hold},
+    log::unread,
 };
 use crate::{
     engine::EngineError,
     model::{Position, SealedEvent, Timestamp},
-    seams::{DerivedRow, LeaseName, Monotonic, Notifier, NotifyError, ReaderStep, Scope, report},
+    seams::{DerivedRow, LeaseName, Monotonic, Notifier, NotifyError, ReaderStep, report},
 };
 
 /// How many events one read takes.
@@ -55,8 +56,7 @@ impl Deliverer {
             if self.rests_until.is_some_and(|until| core.clock.monotonic() < until) {
                 return Ok(());
             }
-            let mut after = core.store.reader_position(&name).await?;
-            let events = core.store.events(&Scope::Everyone, after, BATCH).await?;
+            let (mut after, events) = unread(core, &name, BATCH).await?;
             if events.is_empty() {
                 return Ok(());
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     Core, RETRIES,
     held::{HeldLease, Hold},
-    log::BATCH,
+    log::{BATCH, unread},
     manifest::{Manifest, delete_manifest, manifest_key, write_manifest},
 };
 use crate::{
@@ -25,10 +25,9 @@ pub(super) async fn keep_manifests(
     lease: &mut HeldLease,
     storage: &Arc<dyn ObjectStorage>,
 ) -> Result<(), EngineError> {
-    let name = format!("manifests/{}", storage.uri());
+    let name = reader_of(storage.uri());
     while let Hold::Ours(_) = lease.ensure(core).await? {
-        let after = core.store.reader_position(&name).await?;
-        let events = core.store.events(&Scope::Everyone, after, BATCH).await?;
+        let (after, events) = unread(core, &name, BATCH).await?;
         let Some(last) = events.last() else { break };
         let changed: BTreeSet<RecordId> = events.iter().filter_map(changed_record).collect();
         for id in changed {
@@ -44,6 +43,11 @@ pub(super) async fn keep_manifests(
         core.store.advance_reader(ReaderStep::new(name.as_str(), after, last.position)).await?;
     }
     Ok(())
+}
+
+/// The name of a location's keeper as a reader of the log.
+pub(super) fn reader_of(location: &StorageUri) -> String {
+    format!("manifests/{location}")
 }
 
 fn changed_record(sealed: &SealedEvent) -> Option<RecordId> {

@@ -9,11 +9,13 @@ use super::{
     delivery::Deliverer,
     figures::{Counter, Counting},
     held::{HeldLease, Hold},
+    history,
     keeper::keep_manifests,
 };
 use crate::{
     engine::EngineError,
-    seams::{ErrorClass, LeaseName, Monotonic, ObjectStorage, report},
+    model::{Position, SealedEvent},
+    seams::{ErrorClass, LeaseName, Monotonic, ObjectStorage, Scope, StoreError, report},
 };
 
 /// How many events one read or seal takes.
@@ -120,7 +122,26 @@ async fn prune(
         return Ok(());
     }
     *pruned_at = Some(now);
-    Ok(core.store.prune(core.clock.now()).await?)
+    let let_go = history::let_go(core, lease).await;
+    core.store.prune(core.clock.now()).await?;
+    let_go
+}
+
+/// Where a reader of the log is, and what it has not read yet: at most `limit` events. One that never
+/// read what was let go since goes on where the log starts.
+pub(crate) async fn unread(
+    core: &Core,
+    reader: &str,
+    limit: usize,
+) -> Result<(Position, Vec<SealedEvent>), StoreError> {
+    let from = core.store.reader_position(reader).await?;
+    match core.store.events(&Scope::Everyone, from, limit).await {
+        Err(StoreError::LogPruned(start)) => {
+            tracing::warn!(reader, %from, %start, "a reader has missed events: they were let go");
+            Ok((from, core.store.events(&Scope::Everyone, start, limit).await?))
+        }
+        events => Ok((from, events?)),
+    }
 }
 
 /// Counts the runs that every counter has come to. The lease only saves doing it twice.

@@ -23,7 +23,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 /// Sealed events in scope after a position, then those that follow, without an end.
 ///
 /// A read that fails is told once and tried again after a pause, from the same position. Only a log
-/// that does not reach back so far any more ends the stream, after it was told.
+/// that does not reach back so far any more, or not so far at all, ends the stream, after it was told.
 pub(crate) fn subscribe(
     core: Arc<Core>,
     scope: Scope,
@@ -72,7 +72,7 @@ impl Subscriber {
                 Some(events.into_iter().map(Ok).collect())
             }
             Err(error) => {
-                let pruned = matches!(error, StoreError::LogPruned(_));
+                let pruned = matches!(error, StoreError::LogPruned(_) | StoreError::LogEnds(_));
                 self.heard = if pruned { Heard::Pruned } else { Heard::Failure };
                 Some(vec![Err(error)])
             }

@@ -55,9 +55,13 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
-    /// Events after this position were pruned. Class `NotFound`.
-    #[error("the event log does not reach back to position {0}")]
+    /// The log does not reach back so far: everything up to this position was let go. Class `NotFound`.
+    #[error("the event log starts after position {0}: what came before was let go")]
     LogPruned(Position),
+    /// The log does not reach so far, but to this position: the store was put back to an earlier state,
+    /// and what is sealed from now on has positions that were given before. Class `NotFound`.
+    #[error("the event log ends at position {0}: the store was put back to an earlier state since")]
+    LogEnds(Position),
     /// The store can't be reached; nothing happened. Class `Unavailable`.
     #[error("the store is unavailable: could not {action}")]
     Unavailable {
@@ -94,7 +98,7 @@ impl StoreError {
                 ErrorClass::VersionConflict
             }
             Self::Malformed { .. } => ErrorClass::InvalidInput,
-            Self::LogPruned(_) => ErrorClass::NotFound,
+            Self::LogPruned(_) | Self::LogEnds(_) => ErrorClass::NotFound,
             Self::Unavailable { .. } => ErrorClass::Unavailable,
             Self::Indeterminate { .. } => ErrorClass::Indeterminate,
             Self::Internal { .. } => ErrorClass::Internal,

@@ -9,9 +9,15 @@ mod lease;
 mod log;
 mod matching;
 mod query;
+mod start;
 mod tally;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -27,6 +33,7 @@ pub use query::{
     Cursor, DrTestQuery, ExecutionQuery, JobOrder, JobQuery, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
     RecordQuery, RecordTotals, RetentionRunQuery, Scope, SlotQuery, Turn, VerificationQuery, Window,
 };
+pub use start::LogStart;
 pub use tally::{Cut, Narrowing, Stretches, TallyLevel};
 
 use crate::model::{
@@ -219,7 +226,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// own alone: neither others' nor those that belong to no tenant.
     ///
     /// # Errors
-    /// `NotFound` if events after `after` were pruned, `Unavailable`, `Internal`.
+    /// `NotFound` if events after `after` were let go ([`StoreError::LogPruned`], with where the log
+    /// starts) or if the log ends before `after` ([`StoreError::LogEnds`]), `Unavailable`, `Internal`.
     async fn events(
         &self,
         scope: &Scope,
@@ -241,6 +249,27 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`, `Internal`.
     async fn head(&self) -> Result<Position, StoreError>;
+
+    /// Where the log starts: at its first event, unless its beginning was [let go](Self::cut_log).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    async fn log_start(&self) -> Result<LogStart, StoreError>;
+
+    /// Lets the log's beginning go. From then on the log starts at `start`, which says what the events
+    /// that are left are linked to; what came before is gone for every reader, all of it at once. Nothing
+    /// happens if it starts there or later already. [`prune`](Self::prune) frees the room.
+    ///
+    /// # Errors
+    /// `InvalidInput` ([`StoreError::Malformed`]: the newest event would go), `Unavailable`,
+    /// `Indeterminate` (let it go again), `Internal`.
+    async fn cut_log(&self, start: LogStart) -> Result<(), StoreError>;
+
+    /// Every reader of the log that ever stepped on, by its name, and how far it has come.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Internal`.
+    async fn readers(&self) -> Result<BTreeMap<String, Position>, StoreError>;
 
     /// How far the reader of the log called `name` has come; the start if it never said.
     ///
@@ -268,8 +297,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Forgets what nobody needs any more: reservations that expired at or before `now`, which until
     /// then stand; by the store's own clock, ids of changesets applied more than a day ago and
-    /// progress noted more than a week ago. Without events. Never an entity that people see, never
-    /// an event.
+    /// progress noted more than a week ago; events that were [let go](Self::cut_log). Without events.
+    /// Never an entity that people see, never an event that the log has.
     ///
     /// # Errors
     /// `Unavailable`, `Indeterminate` (prune again), `Internal`.

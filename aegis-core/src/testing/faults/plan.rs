@@ -45,6 +45,8 @@ crate::model::machine_labels! {
         Seal = "seal",
         /// The move of a reader's cursor.
         AdvanceReader = "advance_reader",
+        /// The cut that lets the log's beginning go.
+        CutLog = "cut_log",
         /// The pruning of a store.
         Prune = "prune",
         /// A driver's namespaces, previews, browsing and inventory.
@@ -74,6 +76,7 @@ impl FaultPoint {
             | Self::Release
             | Self::Seal
             | Self::AdvanceReader
+            | Self::CutLog
             | Self::Prune
             | Self::Start
             | Self::Cancel

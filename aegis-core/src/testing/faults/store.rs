@@ -1,6 +1,10 @@
 //! A store that fails to order.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -17,9 +21,9 @@ use crate::{
     },
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
-        JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
-        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreHint,
-        VerificationQuery,
+        JobQuery, LeaseName, LogStart, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport,
+        ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
+        StoreError, StoreHint, VerificationQuery,
     },
 };
 
@@ -183,6 +187,20 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
     async fn head(&self) -> Result<Position, StoreError> {
         let question = || "head".to_owned();
         ask(self, FaultPoint::StoreRead, question, || self.inner.head()).await
+    }
+
+    async fn log_start(&self) -> Result<LogStart, StoreError> {
+        let question = || "log_start".to_owned();
+        ask(self, FaultPoint::StoreRead, question, || self.inner.log_start()).await
+    }
+
+    async fn cut_log(&self, start: LogStart) -> Result<(), StoreError> {
+        change(self, FaultPoint::CutLog, || self.inner.cut_log(start.clone())).await
+    }
+
+    async fn readers(&self) -> Result<BTreeMap<String, Position>, StoreError> {
+        let question = || "readers".to_owned();
+        ask(self, FaultPoint::StoreRead, question, || self.inner.readers()).await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -1,7 +1,7 @@
 //! Stores that break one rule each: what proves that the conformance suite sees it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -24,9 +24,9 @@ use crate::{
     },
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DerivedRow, DrTestQuery, ExecutionQuery, Fence,
-        Generation, HolderId, JobQuery, Lease, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery,
-        ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery,
-        Store, StoreError, StoreHint, VerificationQuery, Window,
+        Generation, HolderId, JobQuery, Lease, LeaseName, LogStart, Page, PlanQuery, PolicyQuery,
+        PolicyStateQuery, ProgressReport, ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope,
+        Sealed, SlotQuery, Store, StoreError, StoreHint, VerificationQuery, Window,
     },
 };
 
@@ -53,6 +53,7 @@ pub(super) struct Notes {
     due: Option<Vec<Versioned<PolicyState>>>,
     written: Option<EntityKey>,
     sealed: Position,
+    cut: Option<LogStart>,
 }
 
 impl Notes {
@@ -362,7 +363,13 @@ impl Store for MutantStore {
         let scope = if self.is(M::LogCrossesTenants) { &Scope::Everyone } else { scope };
         let skips = self.is(M::ReadersSkip) && after != Position::START;
         let after = if skips { after.next() } else { after };
-        let mut events = self.inner.events(scope, after, limit).await?;
+        let mut events = match self.inner.events(scope, after, limit).await {
+            Err(StoreError::LogPruned(start)) if self.is(M::CutsAreSilent) => {
+                self.inner.events(scope, start, limit).await?
+            }
+            Err(StoreError::LogEnds(_)) if self.is(M::EndsAreSilent) => Vec::new(),
+            events => events?,
+        };
         match self.mutation {
             M::DeletionsHaveNoEvent => events.retain(|sealed| sealed.event.after.is_some()),
             M::SealsCutChangesets => {
@@ -400,6 +407,32 @@ impl Store for MutantStore {
             return Ok(Position::START);
         }
         self.inner.head().await
+    }
+
+    async fn log_start(&self) -> Result<LogStart, StoreError> {
+        let cut = self.notes().cut.clone();
+        match cut {
+            Some(cut) if self.is(M::CutsGoBack) => Ok(cut),
+            _ => self.inner.log_start().await,
+        }
+    }
+
+    async fn cut_log(&self, start: LogStart) -> Result<(), StoreError> {
+        if self.is(M::CutsDoNothing) {
+            return Ok(());
+        }
+        self.notes().cut = Some(start.clone());
+        match self.inner.cut_log(start).await {
+            Err(StoreError::Malformed { .. }) if self.is(M::CutsTakeAll) => Ok(()),
+            answer => answer,
+        }
+    }
+
+    async fn readers(&self) -> Result<BTreeMap<String, Position>, StoreError> {
+        if self.is(M::ReadersAreForgotten) {
+            return Ok(BTreeMap::new());
+        }
+        self.inner.readers().await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -148,6 +148,18 @@ pub enum StoreMutation {
     TailLacksTheNewest,
     /// The log always ends where it began.
     HeadStandsStill,
+    /// What was let go of the log is still there.
+    CutsDoNothing,
+    /// The log starts where it was cut last, wherever it started before.
+    CutsGoBack,
+    /// All of the log may go.
+    CutsTakeAll,
+    /// Whoever asks for what was let go reads what is left.
+    CutsAreSilent,
+    /// Whoever asks for what comes after the end of the log is told that there is nothing yet.
+    EndsAreSilent,
+    /// No reader is known.
+    ReadersAreForgotten,
     /// The newest event is the newest that was sealed.
     NewestEventIsSealed,
 

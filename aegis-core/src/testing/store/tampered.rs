@@ -1,7 +1,7 @@
 //! A store whose event log somebody changes behind its back.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,9 +17,9 @@ use crate::{
     },
     seams::{
         Changeset, Claim, Committed, Derived, DerivedQuery, DrTestQuery, ExecutionQuery, Fence, HolderId,
-        JobQuery, LeaseName, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport, ReaderStep,
-        RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store, StoreError, StoreHint,
-        VerificationQuery,
+        JobQuery, LeaseName, LogStart, Page, PlanQuery, PolicyQuery, PolicyStateQuery, ProgressReport,
+        ReaderStep, RecordQuery, RecordTotals, RetentionRunQuery, Scope, Sealed, SlotQuery, Store,
+        StoreError, StoreHint, VerificationQuery,
     },
 };
 
@@ -38,9 +38,12 @@ pub enum Tampering {
     Rewrite(Position),
     /// Everything after this position is gone.
     CutOff(Position),
-    /// Everything up to this position was pruned, as the store says when it is asked for it: no
-    /// wrong, but an end of what can be proven.
-    Prune(Position),
+    /// Everything up to this position was let go as an engine does it, with the right links, but not by
+    /// an engine: nothing in storage vouches for it.
+    CutStart(Position),
+    /// The log starts at this position with the right events, and the link of one of its chains there is
+    /// another.
+    ForgeStart(Position),
 }
 
 /// Another store, whose event log is not what was written to it.
@@ -62,6 +65,12 @@ impl TamperedStore {
     /// Does something to its event log, after what was done before.
     pub fn tamper(&self, tampering: Tampering) {
         self.done.lock().unwrap_or_else(PoisonError::into_inner).push(tampering);
+    }
+
+    /// Every event that is left in the other store.
+    async fn everything(&self) -> Result<Vec<SealedEvent>, StoreError> {
+        let start = self.inner.log_start().await?.position;
+        self.inner.events(&Scope::Everyone, start, usize::MAX).await
     }
 
     fn done(&self) -> Vec<Tampering> {
@@ -101,7 +110,9 @@ fn after(mut log: Vec<SealedEvent>, tampering: Tampering) -> Vec<SealedEvent> {
         }
         Tampering::Rewrite(position) => rewrite(&mut log, position),
         Tampering::CutOff(last) => log.retain(|sealed| sealed.position <= last),
-        Tampering::Prune(last) => log.retain(|sealed| sealed.position > last),
+        Tampering::CutStart(last) | Tampering::ForgeStart(last) => {
+            log.retain(|sealed| sealed.position > last)
+        }
     }
     log
 }
@@ -133,11 +144,11 @@ impl Store for TamperedStore {
         if done.is_empty() {
             return self.inner.events(scope, position, limit).await;
         }
-        let pruned = |did: &Tampering| matches!(did, Tampering::Prune(last) if position < *last);
-        if done.iter().any(pruned) {
-            return Err(StoreError::LogPruned(position));
+        let start = self.log_start().await?.position;
+        if position < start {
+            return Err(StoreError::LogPruned(start));
         }
-        let all = self.inner.events(&Scope::Everyone, Position::START, usize::MAX).await?;
+        let all = self.everything().await?;
         let log = done.into_iter().fold(all, after).into_iter();
         let read = log.filter(|sealed| {
             sealed.position > position
@@ -246,6 +257,30 @@ impl Store for TamperedStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.inner.head().await
+    }
+
+    async fn log_start(&self) -> Result<LogStart, StoreError> {
+        let mut start = self.inner.log_start().await?;
+        for did in self.done() {
+            let (Tampering::CutStart(to) | Tampering::ForgeStart(to)) = did else { continue };
+            for sealed in self.everything().await?.into_iter().filter(|sealed| sealed.position <= to) {
+                start.log.get_or_insert(sealed.event.id.changeset);
+                start.chains.insert(sealed.event.tenant.clone(), sealed.hash);
+            }
+            start.position = to;
+            if let (Tampering::ForgeStart(_), Some(mut chain)) = (did, start.chains.first_entry()) {
+                chain.insert(ChainHash::from_bytes([7; 32]));
+            }
+        }
+        Ok(start)
+    }
+
+    async fn cut_log(&self, start: LogStart) -> Result<(), StoreError> {
+        self.inner.cut_log(start).await
+    }
+
+    async fn readers(&self) -> Result<BTreeMap<String, Position>, StoreError> {
+        self.inner.readers().await
     }
 
     async fn reader_position(&self, name: &str) -> Result<Position, StoreError> {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Counter, run_of};
 use crate::{
-    engine::{EngineError, runtime::Core},
+    engine::{
+        EngineError,
+        runtime::{Core, unread},
+    },
     model::{SealedEvent, TenantId, Timestamp},
     rules::health::Tally,
-    seams::{Conflict, DerivedKeys, DerivedQuery, DerivedRow, ReaderStep, Scope, StoreError},
+    seams::{Conflict, DerivedKeys, DerivedQuery, DerivedRow, ReaderStep, StoreError},
 };
 
 /// How many events one read brings.
@@ -31,8 +34,7 @@ impl Counting {
     pub(crate) async fn catch_up(&mut self, core: &Core) -> Result<(), EngineError> {
         let now = core.clock.now();
         while self.next_at.is_none_or(|at| at <= now) {
-            let from = core.store.reader_position(self.counter.name()).await?;
-            let events = core.store.events(&Scope::Everyone, from, BATCH).await?;
+            let (from, events) = unread(core, self.counter.name(), BATCH).await?;
             let comes_at = |sealed: &SealedEvent| self.counter.comes_at(&sealed.event, now);
             let due = events.iter().take_while(|sealed| comes_at(sealed) <= now).count();
             self.next_at = events.get(due).map(comes_at);

@@ -39,7 +39,7 @@ impl Counter {
     pub(crate) const ALL: [Self; 4] = [Self::Ended, Self::LeftDay, Self::LeftWeek, Self::LeftMonth];
 
     /// Its name as a reader of the log.
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ended => "figures/ended",
             Self::LeftDay => "figures/left-day",

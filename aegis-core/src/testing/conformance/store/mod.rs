@@ -5,6 +5,7 @@ mod entities;
 mod fences;
 mod filters;
 mod hints;
+mod history;
 mod leases;
 mod log;
 mod pages;
@@ -51,6 +52,10 @@ pub use filters::{
 };
 pub use hints::{
     each_listener_is_told_and_who_is_gone_is_no_hindrance, who_waits_is_told_what_there_is_to_do,
+};
+pub use history::{
+    a_log_is_cut_forwards_and_never_whole, a_log_that_was_cut_starts_where_it_was_cut,
+    readers_are_known_with_their_positions, who_is_beyond_the_end_of_the_log_is_told,
 };
 pub use leases::{
     a_holder_renews_under_its_generation, a_lease_given_back_is_free_at_once, a_lease_has_one_holder,
@@ -222,6 +227,10 @@ macro_rules! for_each_store_behaviour {
             the_tail_has_what_is_not_sealed_yet
             the_head_is_where_what_comes_next_is_read_from
             the_newest_event_is_told_before_it_is_sealed
+            a_log_that_was_cut_starts_where_it_was_cut
+            a_log_is_cut_forwards_and_never_whole
+            who_is_beyond_the_end_of_the_log_is_told
+            readers_are_known_with_their_positions
             a_reader_steps_on_from_where_it_is
             what_a_reader_derives_is_kept_with_its_step
             derived_rows_are_found_by_their_keys
