@@ -5,14 +5,15 @@ use std::time::Duration;
 use aegis_core::{
     engine::{Aegis, PolicyChange},
     model::{
-        BackupKind, CheckStatus, RecordState, RetentionGroup, RetentionRules, RetentionRun, Rpo, StorageUri,
-        VerificationLevel,
+        BackupKind, BackupRecord, CheckStatus, EventFacts, EventKind, Principal, RecordCopy, RecordState,
+        RetentionGroup, RetentionRules, RetentionRun, Rpo, StorageUri, VerificationLevel,
     },
     rules::retention::Acknowledgement,
-    seams::{BackupDriver, ErrorClass, Feature, RecordQuery, RetentionRunQuery, Scope},
+    seams::{BackupDriver, Changeset, ErrorClass, Feature, RecordQuery, RetentionRunQuery, Scope},
+    testing::fixtures,
 };
 
-use crate::world::{World, local, location, new_job, new_policy, tenant};
+use crate::world::{START, World, local, location, new_job, new_policy, tenant};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -40,6 +41,28 @@ async fn expired(aegis: &Aegis) -> usize {
     let mut query = RecordQuery::new(Scope::Everyone);
     query.states = vec![RecordState::Expired];
     tenant(aegis).records(query).await.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn groups_are_found_however_many_records_there_are() {
+    let world = World::new();
+    let aegis = world.engine();
+    let mut changeset = Changeset::new(fixtures::id(1), Principal::engine(), START);
+    for number in 1..=1_001 {
+        let there = if number == 1 { elsewhere() } else { location() };
+        let record = BackupRecord {
+            tenant: tenant(&aegis).id().clone(),
+            cluster: local(),
+            policy: None,
+            copies: vec![RecordCopy { location: there, ..fixtures::copy() }],
+            created_at: START.saturating_add(Duration::from_secs(number)),
+            ..fixtures::record(number)
+        };
+        changeset.insert(record, EventKind::RecordCreated, EventFacts::default());
+    }
+    world.store.commit(changeset).await.unwrap();
+    let oldest = RetentionGroup { location: elsewhere(), ..of_no_policy() };
+    assert_eq!(tenant(&aegis).retention_groups(None).await.unwrap(), [of_no_policy(), oldest]);
 }
 
 #[tokio::test]

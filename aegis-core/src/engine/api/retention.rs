@@ -40,7 +40,7 @@ impl Tenant {
         &self,
         cluster: Option<ClusterName>,
     ) -> Result<Vec<RetentionGroup>, EngineError> {
-        self.core.groups(&self.tenant, cluster.as_ref(), None).await
+        self.core.groups(&self.tenant, cluster.as_ref()).await
     }
 
     /// What retention would do now with a policy's records in its present location: see

@@ -17,11 +17,8 @@ use crate::{
         BackupRecord, ClusterName, EntityKey, NamespaceName, PolicyId, Position, RecordId, RecordState,
         TenantId, Timestamp, Versioned,
     },
-    seams::{Cursor, RecordQuery, Scope, Window},
+    seams::{RecordQuery, Scope},
 };
-
-/// How many records one read brings.
-const BATCH: usize = 1000;
 
 /// The states of records that are there.
 const THERE: [RecordState; 2] = [RecordState::Available, RecordState::Expired];
@@ -180,14 +177,10 @@ impl Core {
     async fn read_catalogue(&self, tenant: &TenantId) -> Result<Catalogue, EngineError> {
         // The log before the records, so that no change is missed.
         let mut catalogue = Catalogue::new(HashMap::new(), self.store.head().await?);
-        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone())).with_window(Window::first(BATCH));
+        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
         query.states = THERE.to_vec();
-        loop {
-            let records = self.store.records(&query).await?.items;
-            catalogue.take(&records);
-            let Some(last) = records.last().filter(|_| records.len() == BATCH) else { return Ok(catalogue) };
-            query.window.after = Some(Cursor { at: last.created_at, id: last.id.as_uuid() });
-        }
+        while self.next_records(&mut query, |page| catalogue.take(&page)).await? {}
+        Ok(catalogue)
     }
 
     /// The records that changed after a position, as they are, and up to where the log was followed;

@@ -17,11 +17,8 @@ use crate::{
         RecentBackup, RecordState, TenantId, Timestamp, Versioned,
     },
     rules::exposure::{Book, CountingPoint, NewestPoint, StateChange},
-    seams::{Changeset, Cursor, PolicyQuery, RecordQuery, Scope, StoreExt, Window, Write},
+    seams::{Changeset, PolicyQuery, RecordQuery, Scope, StoreExt, Window, Write},
 };
-
-/// How many records are read at once where there may be any number.
-const PAGE: usize = 1000;
 
 /// What happened to a record that is of interest to exposure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +234,7 @@ impl Core {
         let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
         query.cluster = Some(cluster.clone());
         query.states = states.to_vec();
-        Ok(self.store.records(&query).await?.items)
+        self.all_records(query).await
     }
 
     /// The records of a cluster that were there at some time after `since`: the others say nothing of it.
@@ -248,18 +245,12 @@ impl Core {
         cluster: &ClusterName,
         since: Timestamp,
     ) -> Result<Vec<Versioned<BackupRecord>>, EngineError> {
-        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone())).with_window(Window::first(PAGE));
+        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
         query.cluster = Some(cluster.clone());
         let mut there = Vec::new();
-        loop {
-            let page = self.store.records(&query).await?.items;
-            let last = page.last().filter(|_| page.len() == PAGE);
-            query.window.after = last.map(|last| Cursor { at: last.created_at, id: last.id.as_uuid() });
-            there.extend(page.into_iter().filter(|record| was_there(record, since)));
-            if query.window.after.is_none() {
-                return Ok(there);
-            }
-        }
+        let was_there = |record: &Versioned<BackupRecord>| was_there(record, since);
+        while self.next_records(&mut query, |page| there.extend(page.into_iter().filter(was_there))).await? {}
+        Ok(there)
     }
 }
 

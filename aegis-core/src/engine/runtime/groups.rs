@@ -1,6 +1,6 @@
 //! The groups of records that retention judges, as they are read.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::Core;
 use crate::{
@@ -26,6 +26,45 @@ const RUNS: usize = 64;
 /// The states of records whose data is not being removed.
 const THERE: [RecordState; 2] = [RecordState::Available, RecordState::Expired];
 
+/// Looks for the groups that have records, a page of records at a time: a cluster may have many, and
+/// whoever looks on behalf of it keeps its lease in between.
+pub(crate) struct GroupSearch {
+    query: RecordQuery,
+    found: BTreeSet<RetentionGroup>,
+}
+
+impl GroupSearch {
+    /// Among the records of a tenant, narrowed to a cluster and to a policy if they are named, whose data
+    /// is not being removed.
+    pub(crate) fn new(tenant: &TenantId, cluster: Option<&ClusterName>, policy: Option<PolicyId>) -> Self {
+        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
+        query.cluster = cluster.cloned();
+        query.policy = policy;
+        query.states = THERE.to_vec();
+        Self { query, found: BTreeSet::new() }
+    }
+
+    /// Looks at a page; whether there may be more.
+    pub(crate) async fn read_on(&mut self, core: &Core) -> Result<bool, EngineError> {
+        let found = &mut self.found;
+        let take = |page: Vec<Versioned<BackupRecord>>| {
+            for record in page {
+                found.extend(record.copies.iter().map(|copy| RetentionGroup {
+                    cluster: record.cluster.clone(),
+                    policy: record.policy,
+                    location: copy.location.clone(),
+                }));
+            }
+        };
+        core.next_records(&mut self.query, take).await
+    }
+
+    /// What was found, in order.
+    pub(crate) fn found(self) -> Vec<RetentionGroup> {
+        self.found.into_iter().collect()
+    }
+}
+
 impl Core {
     /// A group with all that its plan rests on but when it was judged last: see
     /// [`last_run`](Self::last_run).
@@ -41,7 +80,7 @@ impl Core {
         query.policy = key.policy;
         query.location = Some(key.location.clone());
         query.states = THERE.to_vec();
-        let mut records = self.store.records(&query).await?.items;
+        let mut records = self.all_records(query).await?;
         records.retain(|record| record.policy == key.policy);
         let policy = self.policy_of(&scope, key.policy).await?;
         Ok(Group {
@@ -121,23 +160,10 @@ impl Core {
         &self,
         tenant: &TenantId,
         cluster: Option<&ClusterName>,
-        policy: Option<PolicyId>,
     ) -> Result<Vec<RetentionGroup>, EngineError> {
-        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
-        query.cluster = cluster.cloned();
-        query.policy = policy;
-        query.states = THERE.to_vec();
-        let mut groups = Vec::new();
-        for record in self.store.records(&query).await?.items {
-            groups.extend(record.copies.iter().map(|copy| RetentionGroup {
-                cluster: record.cluster.clone(),
-                policy: record.policy,
-                location: copy.location.clone(),
-            }));
-        }
-        groups.sort();
-        groups.dedup();
-        Ok(groups)
+        let mut groups = GroupSearch::new(tenant, cluster, None);
+        while groups.read_on(self).await? {}
+        Ok(groups.found())
     }
 
     /// The newest record of a tenant in a cluster that is usable as its own group sees it.
@@ -155,8 +181,7 @@ impl Core {
         if let Some(found) = self.newest_usable(newest).await? {
             return Ok(Some(found));
         }
-        query.window = Window::ALL;
-        self.newest_usable(self.store.records(&query).await?.items).await
+        self.newest_usable(self.all_records(query).await?).await
     }
 
     async fn newest_usable(

@@ -179,7 +179,7 @@ impl Worker {
 
     /// Makes sure that we may act: a long pass renews its lease on the way, so that it comes to its
     /// end however much there is to do.
-    async fn keep_lease(&mut self) -> Result<(), Interrupted> {
+    pub(crate) async fn keep_lease(&mut self) -> Result<(), Interrupted> {
         match self.lease.ensure(&self.core).await? {
             Hold::Ours(fence) if self.fence.as_ref() == Some(&fence) => Ok(()),
             // Under another grant someone else may have acted since the pass read what it rests on.

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     engine::{
         EngineError,
-        runtime::{Core, NOTED_WITHIN, Outcome, Worker, worker::Interrupted},
+        runtime::{Core, GroupSearch, NOTED_WITHIN, Outcome, Worker, worker::Interrupted},
     },
     model::{
         CheckStatus, EventFacts, EventKind, Policy, PolicyState, Principal, Reservation, ReservationKey,
@@ -33,14 +33,24 @@ impl Worker {
     }
 
     /// Groups that no policy looks after: of manual jobs, and of policies that were deleted.
-    async fn orphan_groups(&self, tenant: &TenantId) -> Result<Vec<RetentionGroup>, Interrupted> {
+    async fn orphan_groups(&mut self, tenant: &TenantId) -> Result<Vec<RetentionGroup>, Interrupted> {
         let mut query = PolicyQuery::new(Scope::Tenant(tenant.clone()));
         query.cluster = Some(self.cluster.clone());
         let policies = self.core.store.policies(&query).await?.items;
         let policies: HashSet<_> = policies.iter().map(|policy| policy.id).collect();
-        let mut groups = self.core.groups(tenant, Some(&self.cluster), None).await?;
+        let search = GroupSearch::new(tenant, Some(&self.cluster), None);
+        let mut groups = self.found(search).await?;
         groups.retain(|group| group.policy.is_none_or(|policy| !policies.contains(&policy)));
         Ok(groups)
+    }
+
+    /// What a search finds; the lease is kept on the way.
+    async fn found(&mut self, mut search: GroupSearch) -> Result<Vec<RetentionGroup>, Interrupted> {
+        let core = Arc::clone(&self.core);
+        while search.read_on(&core).await? {
+            self.keep_lease().await?;
+        }
+        Ok(search.found())
     }
 
     /// Judges the records of one policy, in every location where it has some, and says when next.
@@ -50,7 +60,8 @@ impl Worker {
             return Ok(());
         };
         let mut outcome = CheckStatus::Passed;
-        for group in core.groups(&policy.tenant, None, Some(policy.id)).await? {
+        let search = GroupSearch::new(&policy.tenant, None, Some(policy.id));
+        for group in self.found(search).await? {
             if self.sweep_group(&policy.tenant, &group).await? != CheckStatus::Passed {
                 outcome = CheckStatus::NotRun;
             }
