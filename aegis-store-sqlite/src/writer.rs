@@ -230,9 +230,9 @@ fn gather(first: Waiting, work: &mut mpsc::Receiver<Work>) -> (Vec<Waiting>, Opt
 #[cfg(test)]
 mod tests {
     use aegis_core::{
-        model::Timestamp,
-        seams::{ErrorClass, report},
-        testing::ManualClock,
+        model::{ChangesetId, EventFacts, EventKind, Principal, Timestamp},
+        seams::{Committed, ErrorClass, report},
+        testing::{ManualClock, fixtures},
     };
 
     use super::*;
@@ -266,6 +266,55 @@ mod tests {
         assert_eq!(error.class(), ErrorClass::Unavailable, "{}", report(&error));
         assert!(report(&error).to_string().contains("no more room"), "{}", report(&error));
         execute(&mut desk, "insert into big values (zeroblob(1000000))").await.unwrap();
+    }
+
+    /// A changeset that inserts a job, and its verdict to come.
+    fn waiting(number: u64) -> (Waiting, oneshot::Receiver<Verdict>) {
+        let id = ChangesetId::from_uuid(uuid::Uuid::from_u128(number.into()));
+        let mut changeset = Changeset::new(id, Principal::engine(), fixtures::START);
+        changeset.insert(fixtures::job(number), EventKind::JobCreated, EventFacts::default());
+        let (answer, verdict) = oneshot::channel();
+        (Waiting { changeset, answer }, verdict)
+    }
+
+    #[tokio::test]
+    async fn a_changeset_that_can_not_be_written_takes_no_other_of_its_batch_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut desk = desk(&folder.path().join("aegis.db")).await;
+        let refusing = "create trigger refusing before insert on changeset \
+            when new.id = x'00000000000000000000000000000002' begin select raise(abort, 'no'); end";
+        execute(&mut desk, refusing).await.unwrap();
+        let (batch, verdicts): (Vec<_>, Vec<_>) = (1..=3).map(waiting).unzip();
+        desk.commit(batch).await;
+        let mut answers = Vec::new();
+        for verdict in verdicts {
+            answers.push(verdict.await.unwrap().map_err(|error| error.class()));
+        }
+        let (applied, refused) = (Ok(Committed::Applied), Err(ErrorClass::Internal));
+        assert_eq!(answers, [applied, refused, applied]);
+        execute(&mut desk, "drop trigger refusing").await.unwrap();
+        let (again, verdict) = waiting(2);
+        desk.commit(vec![again]).await;
+        assert_eq!(verdict.await.unwrap().unwrap(), Committed::Applied, "what was refused left nothing");
+    }
+
+    #[tokio::test]
+    async fn a_commit_whose_end_fails_is_indeterminate_and_settled_by_its_repetition() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut desk = desk(&folder.path().join("aegis.db")).await;
+        // What is missing is missed when the transaction ends.
+        let breaking = "create table parent (id integer primary key); \
+            create table child (id integer references parent (id) deferrable initially deferred); \
+            create trigger breaking after insert on changeset begin insert into child values (1); end";
+        execute(&mut desk, breaking).await.unwrap();
+        for expected in [Err(ErrorClass::Indeterminate), Ok(Committed::Applied), Ok(Committed::Already)] {
+            let (batch, verdict) = waiting(1);
+            desk.commit(vec![batch]).await;
+            assert_eq!(verdict.await.unwrap().map_err(|error| error.class()), expected);
+            if expected.is_err() {
+                execute(&mut desk, "drop trigger breaking").await.unwrap();
+            }
+        }
     }
 
     #[tokio::test]

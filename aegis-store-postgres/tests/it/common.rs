@@ -8,7 +8,10 @@ use aegis_core::{
     seams::{Changeset, Claim, Fence, HolderId, LeaseName, Scope, Store},
     testing::fixtures,
 };
+use sqlx::PgConnection;
 use uuid::Uuid;
+
+use crate::database::{Database, execute};
 
 pub(crate) fn changeset(id: u128) -> Changeset {
     Changeset::new(ChangesetId::from_uuid(Uuid::from_u128(id)), Principal::engine(), fixtures::START)
@@ -18,6 +21,45 @@ pub(crate) fn inserting(id: u128, entity: impl Into<Entity>) -> Changeset {
     let mut changeset = changeset(id);
     changeset.insert(entity, EventKind::JobCreated, EventFacts::default());
     changeset
+}
+
+/// A changeset with two events.
+pub(crate) fn pair(id: u128) -> Changeset {
+    let mut changeset = inserting(id, fixtures::job(u64::try_from(2 * id).unwrap()));
+    let second = fixtures::job(u64::try_from(2 * id + 1).unwrap());
+    changeset.insert(second, EventKind::JobCreated, EventFacts::default());
+    changeset
+}
+
+/// What keeps the changeset 1 waiting in the middle of its statement, between its two events.
+pub(crate) struct Stop(PgConnection);
+
+impl Stop {
+    pub(crate) async fn within_the_first_pair(database: &Database) -> Self {
+        let mut connection = database.connect().await;
+        let stopping = "do $$ begin \
+            create function stop() returns trigger language plpgsql as \
+                'begin perform pg_advisory_xact_lock_shared(1); return new; end'; \
+            create trigger stop before insert on event_tail for each row \
+                when (new.document -> 'id' ->> 'index' = '1' \
+                    and new.document -> 'id' ->> 'changeset' like '%-000000000001') \
+                execute function stop(); \
+            end $$";
+        execute(&mut connection, stopping).await;
+        execute(&mut connection, "select pg_advisory_lock(1)").await;
+        Self(connection)
+    }
+
+    /// Returns once so many statements wait for something.
+    pub(crate) async fn until_waiting(&mut self, statements: i64) {
+        let waiting = "select count(*) from pg_locks where not granted \
+            and pid in (select pid from pg_stat_activity where datname = current_database())";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut self.0).await.unwrap() < statements {}
+    }
+
+    pub(crate) async fn go_on(&mut self) {
+        execute(&mut self.0, "select pg_advisory_unlock(1)").await;
+    }
 }
 
 pub(crate) fn reservation(name: &str) -> Reservation {

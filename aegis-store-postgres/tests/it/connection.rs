@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use aegis_core::{
-    model::EntityKey,
-    seams::{ErrorClass, Scope, Store},
+    model::{EntityKey, Position},
+    seams::{Committed, ErrorClass, LeaseName, Scope, Store},
     testing::fixtures,
 };
 use aegis_store_postgres::{PostgresOptions, PostgresStore};
 
 use crate::{
-    common::{changesets_of_events, inserting, varied},
+    common::{Stop, changesets_of_events, inserting, lease, pair, varied},
     database::{Database, SCHEMA, execute},
     proxy::{Cut, Proxy},
 };
@@ -98,6 +98,53 @@ async fn a_commit_that_nobody_can_settle_is_indeterminate_until_it_is_made_again
     }
     assert!(indeterminate >= 4, "only {indeterminate} commits were indeterminate");
     assert_eq!(changesets_of_events(&direct).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_commit_that_still_runs_when_it_is_made_again_is_applied_once() {
+    let Some(behind) = Behind::fresh("cut connections on PostgreSQL").await else { return };
+    let direct = behind.database.open().await;
+    let store = behind.open().await;
+    let mut stop = Stop::within_the_first_pair(&behind.database).await;
+    let losing = async {
+        stop.until_waiting(1).await;
+        behind.proxy.cut_now();
+        // The second try waits for the first, which nobody listens to any more.
+        stop.until_waiting(2).await;
+        stop.go_on().await;
+    };
+    let (settled, ()) = tokio::join!(store.commit(pair(1)), losing);
+    assert_eq!(settled.unwrap(), Committed::Already);
+    assert_eq!(changesets_of_events(&direct).await, [1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealer_whose_connection_is_cut_anywhere_seals_each_event_once_and_in_order() {
+    let Some(behind) = Behind::fresh("cut connections on PostgreSQL").await else { return };
+    let direct = behind.database.open().await;
+    let (mut expected, mut cuts) = (Vec::new(), 0);
+    // To read a batch and to move it, each is prepared and then carried out.
+    for (id, (message, what)) in
+        (2..).zip((0..MESSAGES).flat_map(|message| [(message, Cut::Request), (message, Cut::Answer)]))
+    {
+        let store = behind.open().await;
+        let fence = lease(&store, &LeaseName::sealer()).await;
+        direct.commit(pair(id)).await.unwrap();
+        behind.proxy.cut_after(message, what);
+        if let Err(error) = store.seal(&fence, 10).await {
+            let class = error.class();
+            assert!(matches!(class, ErrorClass::Unavailable | ErrorClass::Indeterminate), "{error:?}");
+        }
+        cuts += u32::from(behind.proxy.has_cut());
+        behind.proxy.heal();
+        store.close().await;
+        expected.extend([id; 2]);
+    }
+    assert!(cuts >= 4, "only {cuts} batches lost their connection");
+    assert_eq!(changesets_of_events(&direct).await, expected);
+    let events = direct.events(&Scope::Everyone, Position::START, 1_000).await.unwrap();
+    let positions: Vec<u64> = events.iter().map(|sealed| sealed.position.0).collect();
+    assert_eq!(positions, (1..=expected.len() as u64).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,14 +1,14 @@
 //! A log that others write to, too: other versions, and somebody who changes its table.
 
 use aegis_core::{
-    model::{ChainHash, EventFacts, EventKind, Position, TenantId},
-    seams::{Changeset, Committed, ErrorClass, LeaseName, Scope, Store, report},
+    model::{ChainHash, Position, TenantId},
+    seams::{Committed, ErrorClass, LeaseName, Scope, Store, report},
     testing::fixtures,
 };
 use aegis_store_postgres::PostgresStore;
 
 use crate::{
-    common::{changesets_of_events, inserting, lease},
+    common::{Stop, changesets_of_events, inserting, lease, pair},
     database::{Database, execute},
 };
 
@@ -29,33 +29,15 @@ async fn an_event_that_was_moved_to_another_tenant_is_shown_to_nobody_and_named(
     }
 }
 
-/// A changeset with two events.
-fn pair(id: u128) -> Changeset {
-    let mut changeset = inserting(id, fixtures::job(u64::try_from(2 * id).unwrap()));
-    let second = fixtures::job(u64::try_from(2 * id + 1).unwrap());
-    changeset.insert(second, EventKind::JobCreated, EventFacts::default());
-    changeset
-}
-
 /// Commits a pair that stops between its two events, and another one meanwhile; `meanwhile` then runs
 /// before the first goes on.
 async fn interleave(database: &Database, store: &PostgresStore, meanwhile: impl Future<Output = ()>) {
-    let mut other = database.connect().await;
-    let stopping = "do $$ begin \
-        create function stop() returns trigger language plpgsql as \
-            'begin perform pg_advisory_xact_lock_shared(1); return new; end'; \
-        create trigger stop before insert on event_tail for each row \
-            when (new.document -> 'id' ->> 'index' = '1' \
-                and new.document -> 'id' ->> 'changeset' like '%01') execute function stop(); \
-        end $$";
-    execute(&mut other, stopping).await;
-    execute(&mut other, "select pg_advisory_lock(1)").await;
+    let mut stop = Stop::within_the_first_pair(database).await;
     let beside = async {
-        let waits = "select exists (select from pg_locks where locktype = 'advisory' and not granted)";
-        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut other).await.unwrap() {}
+        stop.until_waiting(1).await;
         store.commit(pair(2)).await.unwrap();
         meanwhile.await;
-        execute(&mut other, "select pg_advisory_unlock(1)").await;
+        stop.go_on().await;
     };
     let (stopped, ()) = tokio::join!(store.commit(pair(1)), beside);
     assert_eq!(stopped.unwrap(), Committed::Applied);

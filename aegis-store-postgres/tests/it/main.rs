@@ -8,6 +8,7 @@ mod conformance;
 mod connection;
 mod crash;
 mod database;
+mod engine;
 mod leases;
 mod log;
 mod mutants;

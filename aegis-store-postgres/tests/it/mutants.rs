@@ -18,6 +18,9 @@ const CHANGES_ARE_NOT_COUNTED: Broken = Broken::Database("drop trigger tally_upd
 /// What is not folded into the totals is forgotten.
 const THE_TAIL_IS_NOT_COUNTED: Broken =
     Broken::Database("create rule forgotten as on insert to tally_tail do instead nothing");
+/// Where the log is to start is forgotten.
+const NOTHING_IS_LET_GO: Broken =
+    Broken::Database("create rule forgotten as on insert to log_start do instead nothing");
 /// Each event has a number of its own, as if it were all of its changeset.
 const EVENTS_ARE_NUMBERED_ALONE: Broken = Broken::Database(
     "do $$ begin \
@@ -63,6 +66,11 @@ catches! {
     a_reader_steps_on_from_where_it_is: NOTHING_IS_REFUSED;
     totals_are_exact_at_every_moment: CHANGES_ARE_NOT_COUNTED, THE_TAIL_IS_NOT_COUNTED;
     a_changeset_is_sealed_whole: EVENTS_ARE_NUMBERED_ALONE;
+    sealing_needs_the_lease: Broken::Rule(Mutation::SealsIgnoreLease);
+    sealing_at_once_numbers_each_event_once: Broken::Rule(Mutation::PositionsHaveGaps);
+    a_reader_that_resumes_skips_nothing: Broken::Rule(Mutation::ReadersSkip);
+    a_log_that_was_cut_starts_where_it_was_cut: NOTHING_IS_LET_GO, Broken::Rule(Mutation::CutsAreSilent);
+    a_log_is_cut_forwards_and_never_whole: NOTHING_IS_REFUSED;
     get_stays_in_its_scope: Broken::Rule(Mutation::GetCrossesTenants);
     queries_stay_in_their_scope: ignores(JobScope), ignores(RecordScope), ignores(PlanScope),
         ignores(ExecutionScope), ignores(PolicyScope), ignores(SlotScope), ignores(VerificationScope),

@@ -8,6 +8,7 @@ use std::sync::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -27,6 +28,7 @@ struct Plan {
     answer: AtomicBool,
     away: AtomicBool,
     silent: AtomicBool,
+    cut: Notify,
 }
 
 /// Forwards every connection to the server.
@@ -46,6 +48,7 @@ impl Proxy {
             answer: AtomicBool::new(false),
             away: AtomicBool::new(false),
             silent: AtomicBool::new(false),
+            cut: Notify::new(),
         });
         let known = Arc::clone(&plan);
         #[expect(clippy::disallowed_methods, reason = "a test's own server")]
@@ -65,6 +68,11 @@ impl Proxy {
     pub(crate) fn cut_after(&self, messages: i64, what: Cut) {
         self.plan.answer.store(what == Cut::Answer, Ordering::SeqCst);
         self.plan.left.store(messages, Ordering::SeqCst);
+    }
+
+    /// Cuts every connection that there is, whatever goes on over it.
+    pub(crate) fn cut_now(&self) {
+        self.plan.cut.notify_waiters();
     }
 
     /// Whether it cut since it was last told to.
@@ -102,6 +110,7 @@ async fn forward(mut client: TcpStream, mut upstream: TcpStream, plan: Arc<Plan>
     let mut swallows = false;
     loop {
         tokio::select! {
+            () = plan.cut.notified() => return,
             read = client.read(&mut out) => {
                 let Ok(length @ 1..) = read else { return };
                 swallows |= plan.silent.load(Ordering::SeqCst);
