@@ -212,7 +212,8 @@ impl Core {
     }
 
     /// The sealed events after a position as long as `goes_on` holds, and the first for which it does
-    /// not; `None` if they are too many, or not there any more.
+    /// not; `None` if they are too many, or not there any more, or the store was put back to an earlier
+    /// state.
     pub(super) async fn followed(
         &self,
         scope: &Scope,
@@ -231,7 +232,7 @@ impl Core {
         };
         match self.follow(scope, after, take).await {
             Ok(()) => Ok((taken.len() < FOLLOWED).then_some((taken, next))),
-            Err(StoreError::LogPruned(_)) => Ok(None),
+            Err(StoreError::LogPruned(_) | StoreError::LogEnds(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
