@@ -77,8 +77,9 @@ async fn main() -> Result<(), Failure> {
 }
 
 fn engine(clock: &Arc<dyn Clock>) -> Result<Aegis, Failure> {
-    let driver =
-        ScriptedDriver::new(clock.clone()).with_duration(WorkKind::Backup, Duration::from_secs(3600));
+    let driver = ScriptedDriver::new(clock.clone())
+        .with_namespace("app".parse()?, [("file", "contents")])
+        .with_duration(WorkKind::Backup, Duration::from_secs(3600));
     let cluster = ClusterOptions::for_tenants([TenantId::new("default")?]);
     let storage = MemoryObjectStorage::new("s3://backups/".parse()?, clock.clone());
     Ok(Aegis::builder()

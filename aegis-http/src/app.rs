@@ -22,6 +22,7 @@ use crate::{
     limits::Limiter,
     openapi,
     options::HttpOptions,
+    request::RequestIds,
 };
 
 /// How long what was found out about what the service depends on is good enough to be told.
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     /// Places for those who listen.
     pub(crate) places: Arc<Semaphore>,
     limiter: Limiter,
+    pub(crate) request_ids: RequestIds,
     /// What the service depends on, as it was when it was last asked.
     probed: Mutex<Option<(Monotonic, Health)>>,
     /// The OpenAPI document, once the routes are known.
@@ -62,6 +64,7 @@ impl App {
             feed,
             places,
             limiter: Limiter::default(),
+            request_ids: RequestIds::default(),
             probed: Mutex::new(None),
             document: OnceLock::new(),
         }))

@@ -1,6 +1,9 @@
 //! What surrounds every request: its id, its limits, and the envelope of whatever goes wrong.
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use aegis_core::seams::Monotonic;
 use axum::{
@@ -25,7 +28,7 @@ const REQUEST_ID: &str = "x-request-id";
 /// The outermost layer: gives the request an id and a span, and puts whatever fails below, panics
 /// included, into the envelope.
 pub(crate) async fn envelop(State(app): State<App>, request: Request, next: Next) -> Response {
-    let id = id_of(request.headers());
+    let id = given_id(request.headers()).unwrap_or_else(|| app.request_ids.next());
     let counted = app.options.metrics.is_some().then(|| Counted::new(&app, &request));
     let span = tracing::info_span!(
         "request",
@@ -77,14 +80,33 @@ impl Counted {
     }
 }
 
-/// The id that the client gave, if it can be one, or a new one.
-fn id_of(headers: &HeaderMap) -> String {
+/// New ids of requests: no other process's, and no random number for each.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        let (process, _) = Uuid::new_v4().as_u64_pair();
+        Self { process, next: AtomicU64::new(0) }
+    }
+}
+
+impl RequestIds {
+    fn next(&self) -> String {
+        Uuid::from_u64_pair(self.process, self.next.fetch_add(1, Ordering::Relaxed)).to_string()
+    }
+}
+
+/// The id that the client gave, if it can be one.
+fn given_id(headers: &HeaderMap) -> Option<String> {
     let is_plain = |id: &&str| {
         (1..=128).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     };
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain);
-    given.map_or_else(|| Uuid::new_v4().to_string(), ToOwned::to_owned)
+    headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain).map(ToOwned::to_owned)
 }
 
 /// A response as it goes out: a failure gets its envelope, unless it has a JSON body of its own.
@@ -127,12 +149,19 @@ mod tests {
         let with = |id: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(id));
-            id_of(&headers)
+            given_id(&headers)
         };
-        assert_eq!(with("abc-1.2_3"), "abc-1.2_3");
+        assert_eq!(with("abc-1.2_3").as_deref(), Some("abc-1.2_3"));
         for odd in ["", "a b", "<script>"] {
-            assert_ne!(with(odd), odd);
+            assert_eq!(with(odd), None);
         }
-        assert_ne!(id_of(&HeaderMap::new()), id_of(&HeaderMap::new()));
+        assert_eq!(given_id(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn no_two_requests_have_the_same_new_id_whichever_router_they_came_to() {
+        let (ours, theirs) = (RequestIds::default(), RequestIds::default());
+        let ids = std::collections::BTreeSet::from([ours.next(), ours.next(), theirs.next(), theirs.next()]);
+        assert_eq!(ids.len(), 4);
     }
 }

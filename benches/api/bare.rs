@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aegis::{
-    engine::{IdSource, SystemClock},
+    engine::IdSource,
     model::{
         BackupJob, DisplayName, Entity, EventFacts, EventKind, NamespaceSelection, Principal, StorageUri,
         Timestamp,

@@ -49,7 +49,7 @@ fn paths(jobs: Jobs, number: u64) -> Vec<(&'static str, String, f64)> {
         ("statistics", v1("/statistics"), USUAL),
         ("audit", v1("/audit"), USUAL),
         ("retention groups", v1("/retention/groups"), USUAL),
-        ("retention runs", v1("/retention/runs"), USUAL),
+        ("retention runs", v1(&format!("/retention/runs?policy_id={policy}")), USUAL),
         ("dead letters", v1("/webhooks/dead-letters"), USUAL),
     ]
 }

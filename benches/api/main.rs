@@ -25,6 +25,7 @@ mod bare;
 mod client;
 mod endpoints;
 #[path = "../filled/mod.rs"]
+#[expect(dead_code, reason = "shared by benches")]
 mod filled;
 #[path = "../../aegis-store-postgres/benches/postgres/load.rs"]
 #[expect(dead_code, reason = "shared with the store's bench")]

@@ -4,7 +4,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use aegis::{
     Aegis,
-    engine::SystemClock,
+    engine::{Running, SystemClock},
     http::{Access, HttpOptions, Identity, LimitProfile, Role, Token, TokenHash, Tokens},
     model::{BackupJob, ClusterName, EventFacts, EventKind, JobStatus, Principal, Timestamp},
     seams::{Changeset, Clock, Monotonic, Store},
@@ -14,7 +14,7 @@ use aegis::{
 use async_trait::async_trait;
 use axum::{Router, serve::ListenerExt};
 use sqlx::{
-    AssertSqlSafe, PgPool, SqlitePool,
+    AssertSqlSafe, PgPool,
     postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -98,6 +98,8 @@ pub(crate) struct World {
     pub(crate) patient: SocketAddr,
     pub(crate) bare: SocketAddr,
     pub(crate) database: Database,
+    /// Seals the log as long as it is here.
+    _running: Running,
     _own: Option<server::Server>,
     _folder: Option<tempfile::TempDir>,
 }
@@ -223,8 +225,7 @@ async fn serve(
     let ours = listen(aegis::http::router(engine.clone(), options(LimitProfile::Interactive))).await;
     let patient = listen(aegis::http::router(engine, options(LimitProfile::Off))).await;
     let bare = listen(bare::router(database.clone(), clock)).await;
-    std::mem::forget(running);
-    World { store: name, jobs, ours, patient, bare, database, _own: own, _folder: folder }
+    World { store: name, jobs, ours, patient, bare, database, _running: running, _own: own, _folder: folder }
 }
 
 /// Everything that a service has on.
