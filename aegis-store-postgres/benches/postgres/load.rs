@@ -71,7 +71,8 @@ pub(crate) async fn policy_states(bench: &Bench, count: u64) {
     let text = "insert into policy_state (policy, version, tenant, cluster, due_at, document) \
         select id, 1, 'default', 'tick', timestamptz '2026-02-06T16:00:00Z' + \
             case when n < 1000 then interval '0' else n * interval '1 second' end, \
-            replace($1, '00000000-0000-0000-0000-000000000000', id::text)::json \
+            replace(replace($1, '00000000-0000-0000-0000-000000000000', id::text), \
+                '\"cluster\":\"local\"', '\"cluster\":\"tick\"')::json \
         from (select n, lpad(to_hex(n), 32, '0')::uuid as id from generate_series(0, $2 - 1) as n) as n";
     sqlx::query(text)
         .bind(Entity::from(fixtures::policy_state(0)).to_document().unwrap())

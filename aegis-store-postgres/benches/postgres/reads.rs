@@ -1,12 +1,12 @@
 //! Lists and their totals, over more and more jobs.
 
 use aegis_core::{
-    model::{ClusterName, JobStatus, Timestamp},
+    model::{BackupJob, ClusterName, JobStatus, Timestamp},
     seams::{JobQuery, Scope, Store, Window},
     testing::fixtures,
 };
 use chrono::{DateTime, Utc};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::{Bench, bare, load, median, print, timed, writes};
 
@@ -56,7 +56,17 @@ async fn list(bench: &Bench, size: u64) -> f64 {
         let asked = sqlx::query(AssertSqlSafe(text.clone())).bind(tenant).bind("c3").bind(from);
         assert_eq!(bare::rows(&bench.bare, asked).await.len(), 50);
     };
-    bench.times(&format!("list of 50 by cluster, status and time of {size}"), 1.15, 200, store, bare).await;
+    let what = format!("list of 50 by cluster, status and time of {size}");
+    bench.times(&what, 1.15, 200, store, bare).await;
+    // Rows are not jobs yet: the same with the documents read.
+    let decoded = async || {
+        let tenant = fixtures::tenant().as_str().to_owned();
+        let asked = sqlx::query(AssertSqlSafe(text.clone())).bind(tenant).bind("c3").bind(from);
+        let rows = bare::rows(&bench.bare, asked).await;
+        let jobs = rows.iter().map(|row| serde_json::from_str::<BackupJob>(row.get(1)).unwrap());
+        assert_eq!(jobs.collect::<Vec<_>>().len(), 50);
+    };
+    bench.times(&format!("{what}, both as jobs"), 1.15, 200, store, decoded).await;
     median(times.into_inner())
 }
 
