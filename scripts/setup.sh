@@ -51,7 +51,10 @@ install_promtool() {
   "${sudo[@]}" apt-get update -qq
   local work
   work="$(mktemp -d "$cache/promtool.XXXXXX")"
-  (cd "$work" && apt-get download -qq prometheus 2>/dev/null && dpkg-deb --extract prometheus_*.deb .)
+  if ! (cd "$work" && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb .); then
+    rm -rf "$work"
+    return 1
+  fi
   mv "$work/usr/bin/promtool" "$bin/promtool"
   rm -rf "$work"
 }

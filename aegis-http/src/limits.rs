@@ -30,7 +30,8 @@ pub enum LimitProfile {
     #[default]
     Off,
     /// As people do who click: in an hour 10 backups, 50 runs of policies, 5 recovery plans,
-    /// 20 verifications and 20 DR tests. Executing, approving and cancelling stay at 60 a minute.
+    /// 20 verifications and 20 DR tests. Executing, approving and cancelling
+    /// stay at 60 a minute each.
     Interactive,
 }
 
@@ -42,8 +43,10 @@ enum CallClass {
     CreatePlan,
     Verify,
     TestRecovery,
-    /// What nobody should have to wait for when things are bad.
-    Urgent,
+    // What nobody should have to wait for when things are bad; none of them for another.
+    Execute,
+    Approve,
+    Cancel,
 }
 
 use CallClass as C;
@@ -51,15 +54,15 @@ use CallClass as C;
 /// Which calls are of which class. Those that are not here are not counted.
 const CLASSES: &[(Method, &str, CallClass)] = &[
     (Method::POST, "/api/v1/backups/jobs", C::CreateBackup),
-    (Method::DELETE, "/api/v1/backups/jobs/{job_id}", C::Urgent),
+    (Method::DELETE, "/api/v1/backups/jobs/{job_id}", C::Cancel),
     (Method::POST, "/api/v1/backups/records/{record_id}/verify", C::Verify),
     (Method::POST, "/api/v1/dr/policies/{policy_id}/run", C::RunPolicy),
     (Method::POST, "/api/v1/dr/tests", C::TestRecovery),
-    (Method::POST, "/api/v1/dr/tests/{test_id}/cancel", C::Urgent),
-    (Method::POST, "/api/v1/recovery/execute/{plan_id}", C::Urgent),
+    (Method::POST, "/api/v1/dr/tests/{test_id}/cancel", C::Cancel),
+    (Method::POST, "/api/v1/recovery/execute/{plan_id}", C::Execute),
     (Method::POST, "/api/v1/recovery/plans", C::CreatePlan),
-    (Method::POST, "/api/v1/recovery/plans/{plan_id}/approve", C::Urgent),
-    (Method::POST, "/api/v1/recovery/plans/{plan_id}/cancel", C::Urgent),
+    (Method::POST, "/api/v1/recovery/plans/{plan_id}/approve", C::Approve),
+    (Method::POST, "/api/v1/recovery/plans/{plan_id}/cancel", C::Cancel),
 ];
 
 /// So many calls in any span of such a length.
@@ -77,7 +80,7 @@ impl LimitProfile {
             (Self::Interactive, C::RunPolicy) => (50, HOUR),
             (Self::Interactive, C::CreatePlan) => (5, HOUR),
             (Self::Interactive, C::Verify | C::TestRecovery) => (20, HOUR),
-            (Self::Interactive, C::Urgent) => (60, MINUTE),
+            (Self::Interactive, C::Execute | C::Approve | C::Cancel) => (60, MINUTE),
         };
         Some(Quota { calls, span })
     }
@@ -226,15 +229,11 @@ mod tests {
 
     #[test]
     fn what_is_urgent_is_never_below_sixty_a_minute() {
-        let quota = LimitProfile::Interactive.quota(CallClass::Urgent).unwrap();
-        assert!(quota.calls >= 60 && quota.span <= MINUTE);
-        let urgent = ["execute", "approve", "cancel"];
-        for what in urgent {
-            let all = CLASSES.iter().filter(|(_, path, _)| path.contains(what));
-            assert!(
-                all.clone().count() > 0 && all.clone().all(|(_, _, class)| *class == C::Urgent),
-                "{what}"
-            );
+        for (what, class) in [("execute", C::Execute), ("approve", C::Approve), ("cancel", C::Cancel)] {
+            let quota = LimitProfile::Interactive.quota(class).unwrap();
+            assert!(quota.calls >= 60 && quota.span <= MINUTE);
+            let all: Vec<_> = CLASSES.iter().filter(|(_, path, _)| path.contains(what)).collect();
+            assert!(!all.is_empty() && all.iter().all(|(_, _, of)| *of == class), "{what}");
         }
     }
 }

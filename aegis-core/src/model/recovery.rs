@@ -124,7 +124,7 @@ labels! {
         None = "none",
         /// Anyone who may.
         One = "one",
-        /// Someone other than its author.
+        /// Someone other than its author, so that two people stand for it.
         Two = "two",
     }
 }

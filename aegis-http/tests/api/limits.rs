@@ -62,6 +62,9 @@ async fn what_is_urgent_goes_on_when_nothing_else_may() {
         assert_ne!(cancelled.status.as_u16(), 429);
     }
     world.ask(Ask::new("DELETE", &job).token("operator")).await.refused(429, "rate_limited");
+    let nothing = "/api/v1/recovery/execute/00000000-0000-0000-0000-000000000000";
+    let executed = world.ask(Ask::new("POST", nothing).token("operator")).await;
+    assert_ne!(executed.status.as_u16(), 429, "cancelling takes nothing from executing");
 }
 
 #[tokio::test]

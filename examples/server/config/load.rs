@@ -102,17 +102,21 @@ fn whole(mut top: Section<'_>, file: Option<&Path>, flags: &Flags) -> Option<Con
              alone: listen on 127.0.0.1, or make a token with `server token new NAME`",
         );
     }
-    let served: BTreeSet<&TenantId> =
-        clusters.values().flat_map(|cluster| &cluster.tenants).chain(tenants.keys()).collect();
-    for token in tokens.iter().filter(|token| !served.contains(&token.identity.tenant)) {
-        let (name, tenant) = (&token.identity.principal, &token.identity.tenant);
+    let served: BTreeSet<&TenantId> = clusters.values().flat_map(|cluster| &cluster.tenants).collect();
+    let told = |place: String, what: &str, tenant: &TenantId| {
         mistakes.add(
-            format_args!("{}: [[auth.tokens]]", top_place(file)),
+            format_args!("{}: {place}", top_place(file)),
             format_args!(
-                "the token `{name}` is of the tenant `{tenant}`, which has nothing here: name the tenant \
-                          in the tenants of a cluster"
+                "{what} `{tenant}`, which has nothing here: name the tenant in the tenants of a cluster"
             ),
         );
+    };
+    for tenant in tenants.keys().filter(|tenant| !served.contains(tenant)) {
+        told(format!("[tenants.{tenant}]"), "this is of the tenant", tenant);
+    }
+    for token in tokens.iter().filter(|token| !served.contains(&token.identity.tenant)) {
+        let what = format!("the token `{}` is of the tenant", token.identity.principal);
+        told("[[auth.tokens]]".to_owned(), &what, &token.identity.tenant);
     }
     let listen = listen.value;
     let file = file.map(Path::to_owned);

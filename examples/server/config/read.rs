@@ -234,6 +234,12 @@ fn webhook(name: &Placed<String>, mut section: Section<'_>) -> Option<WebhookOpt
     let since = section.parsed("since").map(|since| since.value);
     let patience = section.number("patience_seconds");
     let private = section.switch("allow_private") == Some(true);
+    if !private && url.as_ref().is_some_and(|url| url.value.starts_with("http://")) {
+        section.mistake(
+            "the webhook's url is not encrypted: write https://, or allow_private = true for a receiver on a \
+             network of your own",
+        );
+    }
     let (source, place) = (section.source, section.place());
     section.finish();
     let made = WebhookOptions::new(name?.to_string(), &url?.value, secret?.expose());

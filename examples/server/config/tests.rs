@@ -155,6 +155,12 @@ fn each_mistake_names_its_file_line_and_key_and_the_mend() {
             "job.*",
         ),
         ("[webhooks.a]", "aegis.toml:1: [webhooks.a]: url is missing", "url = "),
+        (
+            "[webhooks.a]\nurl = \"http://x/\"\nsecret_env = \"KEY\"",
+            "aegis.toml:1: [webhooks.a]: the webhook's url is not encrypted",
+            "allow_private",
+        ),
+        ("[tenants.defualt]", "aegis.toml: [tenants.defualt]: ", "in the tenants of a cluster"),
         ("[log]\nformat = \"xml\"", "aegis.toml:2: log.format: `xml` is none of human, json", ""),
         ("[log]\nlevel = \"aegis_http=loud\"", "aegis.toml:2: log.level: ", ""),
         ("[http]\nmax_body_bytes = true", "aegis.toml:2: http.max_body_bytes: write a whole number", ""),
