@@ -1,8 +1,9 @@
 //! Letting the event log's beginning go, where somebody said how long events are kept.
 //!
-//! What goes is verified first, and where that finds something, nothing goes. Then it is written down in every location where the log will start, and only then does it start there. The
-//! object lies at `<location>/metadata/aegis-log-start/<log>/<position>-<digest>.json`; its name says
-//! all that is in it, and nothing of whose chains there are. So whoever writes to the store alone can't
+//! What goes is verified first, and where that finds something, nothing goes. Then it is written
+//! down in every location where the log will start, and only then does it start there. The object
+//! lies at `<location>/metadata/aegis-log-start/<log>/<position>-<digest>.json`; its name says all
+//! that is in it, and nothing of whose chains there are. So whoever writes to the store alone can't
 //! let anything go unseen.
 
 use std::{collections::BTreeSet, time::Duration};
