@@ -79,10 +79,10 @@ async fn main() {
         calls: setting("AEGIS_BENCH_CALLS", 500),
     };
     let rows = setting("AEGIS_BENCH_ROWS", 1_000_000);
-    if is_asked("AEGIS_BENCH_STORE", "postgres") {
-        if let Some(world) = world::postgres(rows, sizes.callers).await {
-            measure(&world, &sizes).await;
-        }
+    if is_asked("AEGIS_BENCH_STORE", "postgres")
+        && let Some(world) = world::postgres(rows, sizes.callers).await
+    {
+        measure(&world, &sizes).await;
     }
     if is_asked("AEGIS_BENCH_STORE", "sqlite") {
         measure(&world::sqlite(rows / 10).await, &sizes).await;
