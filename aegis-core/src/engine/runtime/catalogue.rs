@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{core::Core, roster::UNSEALED};
+use super::core::Core;
 use crate::{
     engine::EngineError,
     model::{
@@ -191,12 +191,9 @@ impl Core {
         after: Position,
     ) -> Result<Option<(Vec<Versioned<BackupRecord>>, Position)>, EngineError> {
         let scope = Scope::Tenant(tenant.clone());
-        // The tail first: what is sealed meanwhile is found in the log.
-        let tail = self.store.unsealed(&scope, UNSEALED).await?;
-        let followed = self.followed(&scope, after, |_| true).await?;
-        let Some((sealed, _)) = followed.filter(|_| tail.len() < UNSEALED) else { return Ok(None) };
-        let events = tail.iter().chain(sealed.iter().map(|sealed| &sealed.event));
-        let changed: BTreeSet<_> = events
+        let Some(since) = self.since(&scope, after).await? else { return Ok(None) };
+        let changed: BTreeSet<_> = since
+            .events()
             .filter_map(|event| match event.subject {
                 EntityKey::Record(record) => Some(record),
                 _ => None,
@@ -205,7 +202,7 @@ impl Core {
         let mut query = RecordQuery::new(scope);
         query.ids = changed.into_iter().collect();
         let records = if query.ids.is_empty() { Vec::new() } else { self.store.records(&query).await?.items };
-        Ok(Some((records, sealed.last().map_or(after, |last| last.position))))
+        Ok(Some((records, since.head)))
     }
 }
 

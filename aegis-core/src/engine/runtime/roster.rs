@@ -14,7 +14,8 @@ use super::{core::Core, figures::RecentRuns};
 use crate::{
     engine::{EngineError, decide::Backups},
     model::{
-        EntityKey, Policy, PolicyId, PolicyState, Position, SealedEvent, TenantId, Timestamp, Versioned,
+        EntityKey, Event, Policy, PolicyId, PolicyState, Position, SealedEvent, TenantId, Timestamp,
+        Versioned,
     },
     rules::health::Tally,
     seams::{PolicyQuery, PolicyStateQuery, Scope, StoreError, StoreExt},
@@ -23,7 +24,7 @@ use crate::{
 /// How many events are followed. Behind more of them, reading everything anew costs less.
 const FOLLOWED: usize = 4000;
 /// How many events that are not sealed yet are looked through; so many are only there if nobody seals.
-pub(super) const UNSEALED: usize = 1000;
+const UNSEALED: usize = 1000;
 /// How many policies are read one by one after somebody changed them.
 const EDITED: usize = 64;
 
@@ -45,6 +46,21 @@ pub(crate) struct Entry {
     pub(crate) backups: Backups,
     /// How its runs of the last 30 days ended, as far as the log is sealed.
     pub(crate) runs: Tally,
+}
+
+/// What was committed after a position.
+pub(super) struct Since {
+    tail: Vec<Arc<Event>>,
+    sealed: Vec<SealedEvent>,
+    /// Where the log ended.
+    pub(super) head: Position,
+}
+
+impl Since {
+    /// All of it, sealed or not, in no promised order.
+    pub(super) fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.tail.iter().chain(self.sealed.iter().map(|sealed| &sealed.event))
+    }
 }
 
 /// What happened since a roster was brought up to date.
@@ -169,16 +185,12 @@ impl Core {
         now: Timestamp,
     ) -> Result<Option<News>, EngineError> {
         let scope = Scope::Tenant(tenant.clone());
-        // The tail first: what is sealed meanwhile is found in the log.
-        let tail = self.store.unsealed(&scope, UNSEALED).await?;
-        let followed = self.followed(&scope, roster.followed, |_| true).await?;
-        let Some((sealed, _)) = followed.filter(|_| tail.len() < UNSEALED) else { return Ok(None) };
-        let head = sealed.last().map_or(roster.followed, |last| last.position);
-        let Some((left, next_leaves_at)) = self.left(&scope, &roster.runs, head, now).await? else {
+        let Some(since) = self.since(&scope, roster.followed).await? else { return Ok(None) };
+        let Some((left, next_leaves_at)) = self.left(&scope, &roster.runs, since.head, now).await? else {
             return Ok(None);
         };
         let (mut edited, mut changed) = (BTreeSet::new(), BTreeSet::new());
-        for event in tail.iter().chain(sealed.iter().map(|sealed| &sealed.event)) {
+        for event in since.events() {
             match event.subject {
                 EntityKey::Policy(policy) => changed.extend(edited.insert(policy).then_some(policy)),
                 EntityKey::PolicyState(policy) => changed.extend([policy]),
@@ -190,7 +202,7 @@ impl Core {
         }
         let edited = self.policies_of(&scope, edited).await?;
         let restated = self.states_of(&scope, &changed).await?;
-        Ok(Some(News { sealed, left, next_leaves_at, edited, restated }))
+        Ok(Some(News { sealed: since.sealed, left, next_leaves_at, edited, restated }))
     }
 
     /// The events whose runs have left by `now`, and when the next one will, if that is known.
@@ -211,10 +223,21 @@ impl Core {
         Ok(followed.map(|(left, next)| (left, next.map(|next| leaves_at(&next)).filter(|at| *at > now))))
     }
 
+    /// What was committed after a position that the log was followed to; `None` if it is so much that
+    /// everything is better read anew, or not there any more.
+    pub(super) async fn since(&self, scope: &Scope, after: Position) -> Result<Option<Since>, EngineError> {
+        // The tail first: what is sealed meanwhile is found in the log.
+        let tail = self.store.unsealed(scope, UNSEALED).await?;
+        let followed = self.followed(scope, after, |_| true).await?;
+        let Some((sealed, _)) = followed.filter(|_| tail.len() < UNSEALED) else { return Ok(None) };
+        let head = sealed.last().map_or(after, |last| last.position);
+        Ok(Some(Since { tail, sealed, head }))
+    }
+
     /// The sealed events after a position as long as `goes_on` holds, and the first for which it does
     /// not; `None` if they are too many, or not there any more, or the store was put back to an earlier
     /// state.
-    pub(super) async fn followed(
+    async fn followed(
         &self,
         scope: &Scope,
         after: Position,
