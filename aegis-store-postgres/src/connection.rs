@@ -5,91 +5,112 @@
 
 use std::{io, time::Duration};
 
+use deadpool::managed::Object;
 use sqlx::{
-    Connection, PgConnection, Postgres,
-    pool::PoolConnection,
+    PgConnection,
     postgres::{PgQueryResult, PgRow},
 };
 
-use crate::{error, statement::Statement};
+use crate::{
+    error,
+    session::{self, Keeper, PING, Session, within},
+    statement::Statement,
+};
 
 /// How much longer than the database's own timeout a statement is waited for.
 const MARGIN: Duration = Duration::from_secs(3);
 
-/// How long a connection may take to say that it lives.
-const PING: Duration = Duration::from_secs(1);
-
 /// A connection of the pool, for one statement.
 pub(crate) struct Lent {
-    connection: PoolConnection<Postgres>,
+    /// Nothing once it went back or was closed.
+    session: Option<Object<Keeper>>,
     patience: Duration,
 }
 
 impl Lent {
     /// A connection whose statements the database ends after `statement_timeout`.
-    pub(crate) fn new(connection: PoolConnection<Postgres>, statement_timeout: Duration) -> Self {
-        Self { connection, patience: statement_timeout.saturating_add(MARGIN) }
+    pub(crate) fn new(session: Object<Keeper>, statement_timeout: Duration) -> Self {
+        Self { session: Some(session), patience: statement_timeout.saturating_add(MARGIN) }
     }
 
     /// Carries out a statement.
     pub(crate) async fn execute(mut self, statement: &Statement) -> Result<PgQueryResult, sqlx::Error> {
-        let heard = within(self.patience, statement.execute(&mut self.connection)).await;
-        self.settle(heard)
+        let heard = within(self.patience, statement.execute(self.unbounded())).await;
+        self.settle(heard).await
     }
 
     /// Carries out a statement that answers with rows.
     pub(crate) async fn fetch(mut self, statement: &Statement) -> Result<Vec<PgRow>, sqlx::Error> {
-        let heard = within(self.patience, statement.fetch(&mut self.connection)).await;
-        self.settle(heard)
+        let heard = within(self.patience, statement.fetch(self.unbounded())).await;
+        self.settle(heard).await
     }
 
     /// The connection itself, for changes of the schema, which take what they take.
     pub(crate) fn unbounded(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        let session = self.session();
+        session.in_doubt = true;
+        &mut session.connection
     }
 
-    /// Whether it lives; one that does not is closed.
-    pub(crate) async fn lives(&mut self) -> bool {
-        let lives = matches!(within(PING, self.connection.ping()).await, Some(Ok(())));
-        if !lives {
-            self.close();
+    /// The same connection if it lives; one that does not is closed.
+    pub(crate) async fn living(mut self) -> Option<Self> {
+        if self.session().lives(PING).await {
+            return Some(self);
         }
-        lives
+        self.close();
+        None
     }
 
-    /// The pool gets back what may be asked again. Nobody knows what a silent connection still has under
-    /// way, and one to a database that can't be written to any more may have been left by a failover.
-    fn settle<T>(&mut self, heard: Option<Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    #[expect(clippy::expect_used, reason = "it is taken out by what takes the whole alone")]
+    fn session(&mut self) -> &mut Session {
+        self.session.as_mut().expect("a connection is there until it goes back or is closed")
+    }
+
+    /// The pool gets back what was answered. Nobody knows what a silent connection still has under way, and
+    /// one to a database that can't be written to any more may have been left by a failover.
+    async fn settle<T>(self, heard: Option<Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
         let silent = || io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time");
-        let answer = heard.unwrap_or_else(|| {
-            self.close();
-            Err(sqlx::Error::Io(silent()))
-        });
-        if answer.as_ref().is_err_and(error::is_read_only) {
+        let answer = heard.unwrap_or_else(|| Err(sqlx::Error::Io(silent())));
+        if answer.as_ref().err().is_none_or(error::leaves_connection) {
+            self.give_back().await;
+        } else {
             self.close();
         }
         answer
     }
 
+    async fn give_back(mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        session.in_doubt = false;
+        if session::is_old(Object::metrics(&session)) {
+            Object::take(session).end().await;
+        }
+    }
+
     /// Closes it without a word to the database, which may not listen.
-    fn close(&mut self) {
-        // Dropped before it went back, it leaves its place in the pool to another.
-        drop(self.connection.return_to_pool());
+    fn close(mut self) {
+        // What is taken out of the pool leaves its place to another.
+        drop(self.session.take().map(Object::take));
     }
 }
 
 impl Drop for Lent {
-    /// On its way back the pool asks it whether it lives, and would wait for that answer for ever.
+    /// A call that was dropped half-way leaves an answer behind. Its place is kept until that came, so
+    /// that callers who give up early can't have more at work in the database than there are places.
     fn drop(&mut self) {
-        let back = self.connection.return_to_pool();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(within(self.patience, back));
+        let Some(session) = self.session.take() else { return };
+        // Without a runtime it goes back as it is, and is closed when the next caller comes.
+        if session.in_doubt
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(clear(session, self.patience));
         }
     }
 }
 
-/// What comes of `answer`, unless it takes longer.
-#[expect(clippy::disallowed_methods, reason = "a real network takes real time")]
-async fn within<T>(patience: Duration, answer: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(patience, answer).await.ok()
+/// Gives a session back once it has answered, or closes it.
+async fn clear(mut session: Object<Keeper>, patience: Duration) {
+    if !session.lives(patience).await {
+        drop(Object::take(session));
+    }
 }

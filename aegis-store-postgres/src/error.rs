@@ -1,8 +1,9 @@
 //! What an error of the driver means, by what the caller can do about it.
 
-use std::fmt;
+use std::{fmt, io};
 
 use aegis_core::seams::StoreError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// What the database or the driver said, in words that hold neither a row nor an address.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub(crate) enum Fate {
 const REFUSED: &str = "AE001";
 /// What a database that is read-only raises.
 const READ_ONLY: &str = "25006";
+/// What a database says that has all the connections that it takes.
+const NO_CONNECTIONS: &str = "53300";
+/// What one says that is starting up or shutting down.
+const STARTING: &str = "57P03";
 
 /// What became of the statement, and a hint of what to do.
 fn judge(error: &sqlx::Error) -> (Fate, Option<&'static str>) {
@@ -58,13 +63,13 @@ fn judge_state(code: &str) -> (Fate, Option<&'static str>) {
         "28000" | "28P01" => (Unavailable, Some("the database refused the login: check user and password")),
         "3D000" => (Unavailable, Some("there is no such database: create it")),
         "53100" => (Unavailable, Some("the database's disk is full")),
-        "53300" => (Unavailable, Some("the database has no connections left: lower the pool sizes")),
+        NO_CONNECTIONS => (Unavailable, Some("the database has no connections left: lower the pool sizes")),
         "55P03" => (Unavailable, Some("a lock was not to be had")),
         "57014" => {
             (Unavailable, Some("the statement was cancelled: it took longer than the statement timeout"))
         }
         "57P01" | "57P02" | "57P05" => (Lost, Some("the database ended the connection")),
-        "57P03" => (Unavailable, Some("the database is starting up or shutting down")),
+        STARTING => (Unavailable, Some("the database is starting up or shutting down")),
         "40003" => (Lost, None),
         _ if code.starts_with("08") => (Lost, Some("the connection to the database was lost")),
         _ if code.starts_with("53") => (Unavailable, Some("the database lacks a resource")),
@@ -74,8 +79,25 @@ fn judge_state(code: &str) -> (Fate, Option<&'static str>) {
 }
 
 /// Whether the database said that it can't be written to.
-pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
+fn is_read_only(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == READ_ONLY)
+}
+
+/// Whether the connection that said so is as good as before: a statement was refused, and no more.
+pub(crate) fn leaves_connection(error: &sqlx::Error) -> bool {
+    let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    said.is_some_and(|said| said.severity() == PgSeverity::Error) && !is_read_only(error)
+}
+
+/// Whether a database that can't be connected to may be there in a moment: it starts, or has no room.
+pub(crate) fn may_be_starting(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        error => error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .is_some_and(|code| [NO_CONNECTIONS, STARTING].contains(&code.as_ref())),
+    }
 }
 
 /// What became of a statement that failed with `error`.

@@ -14,12 +14,9 @@ use std::{
 
 use aegis_core::seams::{HintBoard, StoreHint};
 use futures::stream::{self, BoxStream, StreamExt};
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgNotification},
-};
+use sqlx::postgres::{PgListener, PgNotification};
 
-use crate::{connection::Lent, options::PostgresOptions, statement::Statement, store::PostgresStore};
+use crate::{options::PostgresOptions, pool::Pool, statement::Statement, store::PostgresStore};
 
 /// How long hints gather after some were sent: a handle sends no more often than that.
 const GATHER: Duration = Duration::from_millis(10);
@@ -83,7 +80,8 @@ impl PostgresStore {
     pub(crate) fn hint(&self, hints: impl IntoIterator<Item = StoreHint>) {
         let hints: BTreeSet<_> = hints.into_iter().collect();
         if self.hints.put(&hints) {
-            tokio::spawn(send(Arc::clone(&self.hints), self.pool.clone(), self.options.clone()));
+            let channel = self.options.schema_name().to_owned();
+            tokio::spawn(send(Arc::clone(&self.hints), self.pool.clone(), channel));
         }
         self.hints.board.post(hints);
     }
@@ -102,13 +100,10 @@ impl PostgresStore {
 
 /// Sends what waits, again and again, until nothing does. What can't be sent is lost.
 #[expect(clippy::disallowed_methods, reason = "a real database takes real time")]
-async fn send(hints: Arc<Hints>, pool: PgPool, options: PostgresOptions) {
+async fn send(hints: Arc<Hints>, pool: Pool, channel: String) {
     while let Some(waiting) = hints.take() {
         let said = waiting.iter().map(|hint| format!("{} {hint}", hints.own)).collect();
-        let sent = async {
-            let connection = Lent::new(pool.acquire().await?, options.longest_statement());
-            connection.execute(&notify(options.schema_name(), said)).await
-        };
+        let sent = async { pool.acquire().await?.execute(&notify(&channel, said)).await };
         if let Err(error) = sent.await {
             tracing::debug!(%error, "hints were not sent: who waits for them looks by itself");
         }

@@ -2,13 +2,9 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use futures::FutureExt;
-use sqlx::{
-    Connection,
-    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-use crate::migrate::quoted;
+use crate::{migrate::quoted, pool::Pool};
 
 /// A text that is no URL of a PostgreSQL database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +36,6 @@ const PREPARED: usize = 1_000;
 
 /// How many connections are kept for leases and sealing.
 const RESERVED: u32 = 2;
-
-/// A connection that nobody used for longer is asked whether it still lives before it is used.
-const IDLE: Duration = Duration::from_secs(1);
 
 impl PostgresOptions {
     /// The database at `url`: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.
@@ -125,21 +118,17 @@ impl PostgresOptions {
         self.connections
     }
 
-    pub(crate) const fn longest_statement(&self) -> Duration {
-        self.statement_timeout
-    }
-
     /// A pool for leases and sealing, which connects when it is first used.
-    pub(crate) fn reserved_pool(&self) -> PgPool {
+    pub(crate) fn reserved_pool(&self) -> Pool {
         self.pool_of(RESERVED)
     }
 
     /// A pool for all else, which connects when it is first used.
-    pub(crate) fn pool(&self) -> PgPool {
+    pub(crate) fn pool(&self) -> Pool {
         self.pool_of(self.connections)
     }
 
-    fn pool_of(&self, connections: u32) -> PgPool {
+    fn pool_of(&self, places: u32) -> Pool {
         // `jit` and new plans for each value cost more than they bring to statements this small.
         let connect = self.connect.clone().statement_cache_capacity(PREPARED).options([
             ("search_path", quoted(&self.schema)),
@@ -147,20 +136,7 @@ impl PostgresOptions {
             ("idle_in_transaction_session_timeout", "60000".to_owned()),
             ("jit", "off".to_owned()),
         ]);
-        PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(self.acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(|connection, about| {
-                async move {
-                    if about.idle_for > IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                }
-                .boxed()
-            })
-            .connect_lazy_with(connect)
+        Pool::new(connect, places, self.acquire_timeout, self.statement_timeout)
     }
 }
 

@@ -23,10 +23,11 @@ use aegis_core::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 
 use crate::{
-    connection::Lent, error, hint::Hints, migrate, options::PostgresOptions, query, statement::unsigned,
+    connection::Lent, error, hint::Hints, migrate, options::PostgresOptions, pool::Pool, query,
+    statement::unsigned,
 };
 
 /// A store in a PostgreSQL database, shared by any number of processes.
@@ -36,9 +37,9 @@ use crate::{
 /// statement timeout is lost. A commit whose connection is lost is sent again on another one, which
 /// settles what became of it, and is `Indeterminate` only if that fails, too.
 pub struct PostgresStore {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     /// For leases and sealing, which slow reads must not hold up.
-    reserved: PgPool,
+    reserved: Pool,
     pub(crate) options: PostgresOptions,
     pub(crate) hints: Arc<Hints>,
 }
@@ -53,8 +54,7 @@ impl PostgresStore {
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         const ACTION: &str = "open the database";
         let (pool, reserved) = (options.pool(), options.reserved_pool());
-        let connection = pool.acquire().await.map_err(|error| error::read(ACTION, error))?;
-        let mut connection = Lent::new(connection, options.longest_statement());
+        let mut connection = pool.acquire().await.map_err(|error| error::read(ACTION, error))?;
         migrate::run(connection.unbounded(), options.schema_name()).await?;
         let own: String = sqlx::query_scalar("select gen_random_uuid()::text")
             .fetch_one(connection.unbounded())
@@ -64,32 +64,27 @@ impl PostgresStore {
         Ok(Self { pool, reserved, options, hints: Arc::new(Hints::new(own)) })
     }
 
-    /// Closes every connection; calls from then on are `Unavailable`.
+    /// Closes every connection, those that are in use once their statement has ended; calls from then on
+    /// are `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
         self.reserved.close().await;
     }
 
     pub(crate) async fn acquire(&self, action: &'static str) -> Result<Lent, StoreError> {
-        self.acquire_of(&self.pool, action).await
+        self.pool.acquire().await.map_err(|error| error::read(action, error))
     }
 
     /// A connection that no read and no commit is given.
     pub(crate) async fn acquire_reserved(&self, action: &'static str) -> Result<Lent, StoreError> {
-        self.acquire_of(&self.reserved, action).await
-    }
-
-    async fn acquire_of(&self, pool: &PgPool, action: &'static str) -> Result<Lent, StoreError> {
-        let connection = pool.acquire().await.map_err(|error| error::read(action, error))?;
-        Ok(Lent::new(connection, self.options.longest_statement()))
+        self.reserved.acquire().await.map_err(|error| error::read(action, error))
     }
 
     /// A connection that lives, for what is tried again: when one was lost, others of the pool may have
     /// gone with it.
     pub(crate) async fn acquire_living(&self, action: &'static str) -> Result<Lent, StoreError> {
         for _ in 0..=self.options.most_connections() {
-            let mut connection = self.acquire(action).await?;
-            if connection.lives().await {
+            if let Some(connection) = self.acquire(action).await?.living().await {
                 return Ok(connection);
             }
         }

@@ -1,8 +1,11 @@
-//! What only this crate can see of itself: its statements and its schemas.
+//! What only this crate can see of itself: its statements, its schemas and its sessions.
 
 #[path = "../../tests/it/database.rs"]
 #[expect(dead_code, reason = "shared with the tests from outside")]
 mod database;
+mod pool;
 mod schema;
+#[path = "../../tests/it/server.rs"]
+mod server;
 mod statements;
 mod upgrade;

@@ -52,14 +52,19 @@ impl Stop {
 
     /// Returns once so many statements wait for something.
     pub(crate) async fn until_waiting(&mut self, statements: i64) {
-        let waiting = "select count(*) from pg_locks where not granted \
-            and pid in (select pid from pg_stat_activity where datname = current_database())";
-        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut self.0).await.unwrap() < statements {}
+        until_waiting(&mut self.0, statements).await;
     }
 
     pub(crate) async fn go_on(&mut self) {
         execute(&mut self.0, "select pg_advisory_unlock(1)").await;
     }
+}
+
+/// Returns once so many statements on the database wait for a lock.
+pub(crate) async fn until_waiting(connection: &mut PgConnection, statements: i64) {
+    let waiting = "select count(*) from pg_locks where not granted \
+        and pid in (select pid from pg_stat_activity where datname = current_database())";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *connection).await.unwrap() < statements {}
 }
 
 pub(crate) fn reservation(name: &str) -> Reservation {

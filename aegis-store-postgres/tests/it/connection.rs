@@ -10,8 +10,8 @@ use aegis_core::{
 use aegis_store_postgres::{PostgresOptions, PostgresStore};
 
 use crate::{
-    common::{Stop, changesets_of_events, inserting, lease, pair, varied},
-    database::{Database, SCHEMA, execute},
+    common::{Stop, changesets_of_events, inserting, lease, pair, until_waiting, varied},
+    database::{Database, SCHEMA, execute, sessions},
     proxy::{Cut, Proxy},
 };
 
@@ -178,9 +178,7 @@ async fn a_database_that_falls_silent_is_given_up_in_time_and_used_again_once_it
     execute(&mut other, "begin").await;
     execute(&mut other, "lock table job").await;
     let falling_silent = async {
-        let waiting = "select exists (select from pg_locks join pg_database as d on d.oid = database \
-                       where not granted and datname = current_database())";
-        while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut other).await.unwrap() {}
+        until_waiting(&mut other, 1).await;
         behind.proxy.fall_silent();
         execute(&mut other, "rollback").await;
     };
@@ -227,4 +225,69 @@ async fn a_commit_survives_that_every_connection_of_the_pool_was_lost() {
     .unwrap();
     assert!(ended > 1, "the pool had {ended} connections");
     store.commit(inserting(1, fixtures::job(1))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_costs_one_round_trip() {
+    const CALLS: i64 = 20;
+    let Some(behind) = Behind::fresh("round trips on PostgreSQL").await else { return };
+    let store = behind.open().await;
+    let key = EntityKey::Job(fixtures::job(1).id);
+    // The first one prepares the statement.
+    assert!(store.get(&Scope::Everyone, &key).await.unwrap().is_none());
+    behind.proxy.cut_after(1_000, Cut::Request);
+    for _ in 0..CALLS {
+        assert!(store.get(&Scope::Everyone, &key).await.unwrap().is_none());
+    }
+    let messages = 1_000 - behind.proxy.left();
+    // On a machine that stood still meanwhile, one is asked whether it lives.
+    assert!((CALLS..CALLS + CALLS / 2).contains(&messages), "{CALLS} calls took {messages} messages");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_call_that_was_dropped_half_way_the_next_is_answered_on_the_same_connection() {
+    let Some(database) = Database::fresh("dropped calls on PostgreSQL").await else { return };
+    let store = PostgresStore::open(database.options().connections(1)).await.unwrap();
+    let key = |number| EntityKey::Job(fixtures::job(number).id);
+    for number in [1, 2] {
+        store.commit(inserting(number.into(), fixtures::job(number))).await.unwrap();
+    }
+    let mut other = database.connect().await;
+    let before = sessions(&mut other).await;
+    for _ in 0..3 {
+        execute(&mut other, "begin").await;
+        execute(&mut other, "lock table job").await;
+        let first = key(1);
+        tokio::select! {
+            answer = store.get(&Scope::Everyone, &first) => panic!("{answer:?}"),
+            () = until_waiting(&mut other, 1) => {}
+        }
+        execute(&mut other, "commit").await;
+        let (_, found) = store.get(&Scope::Everyone, &key(2)).await.unwrap().unwrap();
+        assert_eq!(found.key(), key(2));
+    }
+    assert_eq!(sessions(&mut other).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_waits_for_what_is_under_way_and_ends_every_connection() {
+    let Some(database) = Database::fresh("closing PostgreSQL").await else { return };
+    let store = database.open().await;
+    let key = EntityKey::Job(fixtures::job(1).id);
+    let mut other = database.connect().await;
+    execute(&mut other, "begin").await;
+    execute(&mut other, "lock table job").await;
+    let closing = async {
+        until_waiting(&mut other, 1).await;
+        let meanwhile = async {
+            let late = store.get(&Scope::Everyone, &key).await.unwrap_err();
+            assert_eq!(late.class(), ErrorClass::Unavailable, "{late:?}");
+            execute(&mut other, "commit").await;
+        };
+        tokio::join!(store.close(), meanwhile);
+    };
+    let (slow, ()) = tokio::join!(store.get(&Scope::Everyone, &key), closing);
+    assert!(slow.unwrap().is_none());
+    // The server's own processes may take a moment to end.
+    while !sessions(&mut other).await.is_empty() {}
 }

@@ -91,6 +91,13 @@ pub(crate) async fn execute(connection: &mut PgConnection, text: &str) {
     sqlx::query(AssertSqlSafe(text.to_owned())).execute(connection).await.unwrap();
 }
 
+/// The sessions that stores have with the database, by their process ids.
+pub(crate) async fn sessions(connection: &mut PgConnection) -> Vec<i32> {
+    let text = "select pid from pg_stat_activity where datname = current_database() \
+                and application_name = 'aegis' order by pid";
+    sqlx::query_scalar(text).fetch_all(connection).await.unwrap()
+}
+
 /// The database that others are copied from, made by whoever needs it first.
 async fn template(server: &str, admin: &mut PgConnection) -> String {
     let mut hasher = DefaultHasher::new();

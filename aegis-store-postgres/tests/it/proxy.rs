@@ -70,6 +70,11 @@ impl Proxy {
         self.plan.left.store(messages, Ordering::SeqCst);
     }
 
+    /// How many messages more pass before it cuts.
+    pub(crate) fn left(&self) -> i64 {
+        self.plan.left.load(Ordering::SeqCst)
+    }
+
     /// Cuts every connection that there is, whatever goes on over it.
     pub(crate) fn cut_now(&self) {
         self.plan.cut.notify_waiters();
@@ -77,7 +82,7 @@ impl Proxy {
 
     /// Whether it cut since it was last told to.
     pub(crate) fn has_cut(&self) -> bool {
-        self.plan.left.load(Ordering::SeqCst) < 0
+        self.left() < 0
     }
 
     /// Cuts nothing any more.
