@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     ArtifactName, BackupKind, Bytes, ChainId, ClusterName, DisplayName, DrTestId, Encryption, Evidence,
     ExecutionId, FoundBad, IssueGroup, JobId, Labels, Machine, NamespaceName, NamespaceSelection,
-    OperationId, PolicyId, Principal, RecordId, RecoveryPoint, ResourceCounts, RestoredBy, Sizes, StorageUri,
-    TenantId, Timestamp, TransitionError, VerificationId, VerificationLevel, WasBad, machine::labels,
+    OperationId, PolicyId, Principal, RecordId, RecoveryPoint, ResourceCounts, RestoredBy, RetentionGroup,
+    Sizes, StorageUri, TenantId, Timestamp, TransitionError, VerificationId, VerificationLevel, WasBad,
+    machine::labels,
 };
 
 labels! {
@@ -50,6 +51,11 @@ impl Machine for RecordState {
         (Self::Expired, RecordStepKind::Delete, Self::Deleting),
         (Self::Deleting, RecordStepKind::Confirm, Self::Deleted),
     ];
+}
+
+impl RecordState {
+    /// The states of records that are there: their data is not gone and not going.
+    pub const THERE: [Self; 2] = [Self::Available, Self::Expired];
 }
 
 /// What happens to a backup record.
@@ -328,6 +334,15 @@ impl BackupRecord {
     #[must_use]
     pub const fn is_usable(&self) -> bool {
         self.found_bad.is_none() && matches!(self.state(), RecordState::Available | RecordState::Expired)
+    }
+
+    /// The groups in which retention judges it: one for each location in which it lies, or has lain.
+    pub fn groups(&self) -> impl Iterator<Item = RetentionGroup> {
+        self.copies.iter().map(|copy| RetentionGroup {
+            cluster: self.cluster.clone(),
+            policy: self.policy,
+            location: copy.location.clone(),
+        })
     }
 
     /// Until when some copy is locked by its storage.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use aegis_core::{
     engine::{Aegis, PolicyChange},
     model::{
-        BackupKind, BackupRecord, CheckStatus, EventFacts, EventKind, Principal, RecordCopy, RecordState,
-        RetentionGroup, RetentionRules, RetentionRun, Rpo, StorageUri, VerificationLevel,
+        BackupKind, BackupRecord, CheckStatus, EventFacts, EventKind, Principal, RecordCopy, RecordLifecycle,
+        RecordState, RetentionGroup, RetentionRules, RetentionRun, Rpo, StorageUri, VerificationLevel,
     },
     rules::retention::Acknowledgement,
-    seams::{BackupDriver, Changeset, ErrorClass, Feature, RecordQuery, RetentionRunQuery, Scope},
+    seams::{BackupDriver, Changeset, ErrorClass, Feature, JobQuery, RecordQuery, RetentionRunQuery, Scope},
     testing::fixtures,
 };
 
@@ -95,6 +95,75 @@ async fn the_records_that_a_policy_left_behind_elsewhere_are_a_group_like_any() 
     let error = me.preview_group(&old, Some(RetentionRules::last(1))).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::InvalidInput);
     assert_eq!(me.run_group(&old, Acknowledgement::None).await.unwrap().group(), old);
+}
+
+/// What becomes of the only record of no policy, told to the store by another engine; then its groups.
+async fn groups_after(
+    world: &World,
+    aegis: &Aegis,
+    step: u64,
+    change: impl Fn(&mut BackupRecord),
+) -> Vec<StorageUri> {
+    let record = world.store.records(&RecordQuery::new(Scope::Everyone)).await.unwrap().items.remove(0);
+    let mut next = BackupRecord::clone(&record);
+    change(&mut next);
+    let mut changeset = Changeset::new(fixtures::id(step), Principal::engine(), START);
+    changeset.update(record.version, next, EventKind::RecordChecked, EventFacts::default());
+    world.store.commit(changeset).await.unwrap();
+    let groups = tenant(aegis).retention_groups(Some(local())).await.unwrap();
+    groups.into_iter().map(|group| group.location).collect()
+}
+
+#[tokio::test]
+async fn groups_follow_what_becomes_of_records_between_two_questions() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    assert_eq!(me.retention_groups(None).await.unwrap(), []);
+    manual(&world, &aegis, 1, DAY).await;
+    assert_eq!(me.retention_groups(None).await.unwrap(), [of_no_policy()]);
+    let another = "another".parse().unwrap();
+    assert_eq!(me.retention_groups(Some(another)).await.unwrap(), []);
+
+    let copied = groups_after(&world, &aegis, 1, |record| {
+        let copy = RecordCopy { location: elsewhere(), ..fixtures::copy() };
+        record.copies.push(copy);
+    });
+    assert_eq!(copied.await, [location(), elsewhere()]);
+    let left = groups_after(&world, &aegis, 2, |record| record.copies[0].gone_at = Some(START));
+    assert_eq!(left.await, [location(), elsewhere()], "where it has lain it is judged, too");
+    let moved = groups_after(&world, &aegis, 3, |record| drop(record.copies.remove(0)));
+    assert_eq!(moved.await, [elsewhere()]);
+    let told_again = groups_after(&world, &aegis, 4, |_| ());
+    assert_eq!(told_again.await, [elsewhere()]);
+    let deleted = groups_after(&world, &aegis, 5, |record| {
+        record.lifecycle = RecordLifecycle::Deleted { began_at: START, at: START };
+    });
+    assert_eq!(deleted.await, []);
+}
+
+#[tokio::test]
+async fn a_group_outlives_the_jobs_and_the_policy_of_its_records() {
+    let world = World::new();
+    let aegis = world.engine();
+    let me = tenant(&aegis);
+    manual(&world, &aegis, 2, DAY).await;
+    let policy = me.create_policy(new_policy("hourly", 3600)).await.unwrap().policy.id;
+    world.run(&aegis, HOUR + HOUR / 2).await;
+    let of_policy = RetentionGroup { policy: Some(policy), ..of_no_policy() };
+    assert_eq!(me.retention_groups(None).await.unwrap(), [of_no_policy(), of_policy.clone()]);
+    for job in me.jobs(JobQuery::new(Scope::Everyone)).await.unwrap().items {
+        me.delete_job(job.id).await.unwrap();
+    }
+    me.delete_policy(policy).await.unwrap();
+    assert_eq!(me.retention_groups(None).await.unwrap(), [of_no_policy(), of_policy.clone()]);
+
+    let records = me.records(RecordQuery::new(Scope::Everyone)).await.unwrap().items;
+    let oldest = records.last().unwrap().record.id;
+    me.delete_record(oldest).await.unwrap();
+    world.run(&aegis, HOUR).await;
+    assert_eq!(me.record(oldest).await.unwrap().record.state(), RecordState::Deleted);
+    assert_eq!(me.retention_groups(None).await.unwrap(), [of_no_policy(), of_policy]);
 }
 
 #[tokio::test]

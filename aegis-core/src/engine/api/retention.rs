@@ -40,7 +40,7 @@ impl Tenant {
         &self,
         cluster: Option<ClusterName>,
     ) -> Result<Vec<RetentionGroup>, EngineError> {
-        self.core.groups(&self.tenant, cluster.as_ref()).await
+        Ok(self.core.catalogue(&self.tenant).await?.groups(cluster.as_ref()))
     }
 
     /// What retention would do now with a policy's records in its present location: see

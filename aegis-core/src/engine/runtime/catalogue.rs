@@ -6,22 +6,19 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
-use super::core::Core;
+use super::{bag::Bag, core::Core};
 use crate::{
     engine::EngineError,
     model::{
         BackupRecord, ClusterName, EntityKey, NamespaceName, PolicyId, Position, RecordId, RecordState,
-        TenantId, Timestamp, Versioned,
+        RetentionGroup, StorageUri, TenantId, Timestamp, Versioned,
     },
     seams::{RecordQuery, Scope},
 };
-
-/// The states of records that are there.
-const THERE: [RecordState; 2] = [RecordState::Available, RecordState::Expired];
 
 /// A tenant's records that are there, by cluster.
 #[derive(Clone, Debug)]
@@ -36,7 +33,11 @@ pub(crate) struct Catalogue {
 pub(crate) struct Shelf {
     points: HashMap<RecordId, Point>,
     /// What records hold: many hold the same.
-    holdings: HashSet<Arc<[NamespaceName]>>,
+    holdings: Bag<Arc<[NamespaceName]>>,
+    /// Where records lie, or have lain: many lie in the same locations.
+    places: Bag<Arc<[StorageUri]>>,
+    /// Whose records lie where.
+    owners: Bag<(Option<PolicyId>, Arc<[StorageUri]>)>,
 }
 
 /// A record, as far as it is asked about.
@@ -50,6 +51,7 @@ struct Point {
     /// Whether nothing is known against it.
     is_sound: bool,
     holds: Arc<[NamespaceName]>,
+    lies_in: Arc<[StorageUri]>,
 }
 
 /// What of a cluster can be restored.
@@ -73,6 +75,13 @@ impl Catalogue {
         self.clusters.get(cluster).map(|shelf| &**shelf)
     }
 
+    /// The groups that retention judges apart, or those of one cluster, in order.
+    pub(crate) fn groups(&self, cluster: Option<&ClusterName>) -> Vec<RetentionGroup> {
+        let shelves = self.clusters.iter().filter(|(name, _)| cluster.is_none_or(|only| only == *name));
+        let groups: BTreeSet<_> = shelves.flat_map(|(name, shelf)| shelf.groups(name)).collect();
+        groups.into_iter().collect()
+    }
+
     /// Takes in records as they are.
     fn take(&mut self, records: &[Versioned<BackupRecord>]) {
         for record in records {
@@ -84,24 +93,36 @@ impl Catalogue {
 
 impl Shelf {
     fn take(&mut self, record: &BackupRecord) {
-        if !THERE.contains(&record.state()) {
-            self.points.remove(&record.id);
-            return;
+        let before = self.points.remove(&record.id);
+        if RecordState::THERE.contains(&record.state()) {
+            let places: Vec<_> = record.copies.iter().map(|copy| copy.location.clone()).collect();
+            let point = Point {
+                at: record.recovery_point.at,
+                policy: record.policy,
+                parent: record.parent,
+                is_sound: record.is_usable(),
+                holds: self.holdings.share(&record.namespaces),
+                lies_in: self.places.share(&places),
+            };
+            self.owners.put((point.policy, Arc::clone(&point.lies_in)));
+            self.points.insert(record.id, point);
         }
-        let holds = self.holdings.get(record.namespaces.as_slice()).cloned();
-        let holds = holds.unwrap_or_else(|| {
-            let holds: Arc<[_]> = record.namespaces.as_slice().into();
-            self.holdings.insert(Arc::clone(&holds));
-            holds
-        });
-        let point = Point {
-            at: record.recovery_point.at,
-            policy: record.policy,
-            parent: record.parent,
-            is_sound: record.is_usable(),
-            holds,
-        };
-        self.points.insert(record.id, point);
+        if let Some(before) = before {
+            self.holdings.take(&before.holds);
+            self.places.take(&before.lies_in);
+            self.owners.take(&(before.policy, before.lies_in));
+        }
+    }
+
+    fn groups<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = RetentionGroup> + 'a {
+        self.owners.things().flat_map(|(policy, places)| {
+            let group = |location: &StorageUri| RetentionGroup {
+                cluster: cluster.clone(),
+                policy: *policy,
+                location: location.clone(),
+            };
+            places.iter().map(group)
+        })
     }
 
     /// What can be restored now: nothing is known against it, nor against what it rests on.
@@ -116,7 +137,7 @@ impl Shelf {
 
     /// Whether any record holds a namespace.
     pub(crate) fn knows(&self, namespace: &NamespaceName) -> bool {
-        self.holdings.iter().any(|holds| holds.contains(namespace))
+        self.holdings.things().any(|holds| holds.contains(namespace))
     }
 
     /// What policies made and can be restored, the newest first.
@@ -178,7 +199,7 @@ impl Core {
         // The log before the records, so that no change is missed.
         let mut catalogue = Catalogue::new(HashMap::new(), self.store.head().await?);
         let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
-        query.states = THERE.to_vec();
+        query.states = RecordState::THERE.to_vec();
         while self.next_records(&mut query, |page| catalogue.take(&page)).await? {}
         Ok(catalogue)
     }
@@ -210,9 +231,11 @@ impl Core {
 mod tests {
     use std::time::Duration;
 
+    use proptest::{collection::vec, option, prelude::*, sample::subsequence};
+
     use super::*;
     use crate::{
-        model::{FoundBad, RecoveryPoint},
+        model::{ExpiredBy, FoundBad, RecordCopy, RecordLifecycle, RecoveryPoint, Version},
         testing::fixtures::{self, id},
     };
 
@@ -257,9 +280,73 @@ mod tests {
         let namespace = fixtures::namespace("app");
         assert!(shelf.holds(id(1), &namespace) && shelf.knows(&namespace));
         let mut deleted = record(1, None);
-        deleted.lifecycle = crate::model::RecordLifecycle::Deleted { began_at: at(1), at: at(2) };
+        deleted.lifecycle = RecordLifecycle::Deleted { began_at: at(1), at: at(2) };
         shelf.take(&deleted);
         assert_eq!(shelf.restorable(), Restorable::default());
-        assert!(!shelf.holds(id(1), &namespace));
+        assert!(!shelf.holds(id(1), &namespace) && !shelf.knows(&namespace));
+    }
+
+    #[test]
+    fn records_that_hold_the_same_share_one_list_of_it_and_of_where_they_lie() {
+        let shelf = shelf(&[record(1, None), record(2, None), record(2, None)]);
+        let [one, two] = [1, 2].map(|number| &shelf.points[&id(number)]);
+        assert!(Arc::ptr_eq(&one.holds, &two.holds) && Arc::ptr_eq(&one.lies_in, &two.lies_in));
+    }
+
+    fn lifecycle() -> impl Strategy<Value = RecordLifecycle> {
+        let by = ExpiredBy::Rules;
+        let expired = RecordLifecycle::Expired { at: at(1), by, delete_after: at(2), reason: String::new() };
+        let deleted = RecordLifecycle::Deleted { began_at: at(2), at: at(3) };
+        prop_oneof![4 => Just(RecordLifecycle::Available), 2 => Just(expired), 2 => Just(deleted)]
+    }
+
+    /// What is told of one of a few records: of some policy or none, in some locations, here or gone.
+    fn told() -> impl Strategy<Value = BackupRecord> {
+        let lies_in = subsequence(vec!["s3://one/", "s3://two/", "file:///three/"], 1..=3);
+        let holds = subsequence(vec!["app", "db"], 1..=2);
+        let which = (1..8_u64, option::of(1..3_u64));
+        (which, lies_in, holds, any::<bool>(), lifecycle()).prop_map(
+            |((number, policy), lies_in, holds, is_gone, lifecycle)| {
+                let copy = |location: &str| RecordCopy {
+                    location: location.parse().unwrap(),
+                    gone_at: is_gone.then(|| at(1)),
+                    ..fixtures::copy()
+                };
+                BackupRecord {
+                    cluster: ClusterName::new(format!("c{}", number % 2)).unwrap(),
+                    policy: policy.map(id),
+                    copies: lies_in.into_iter().map(copy).collect(),
+                    namespaces: holds.into_iter().map(fixtures::namespace).collect(),
+                    lifecycle,
+                    ..fixtures::record(number)
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_groups_and_what_is_held_are_those_of_the_records_as_they_were_last_told(
+            told in vec(told(), 0..40),
+        ) {
+            let mut catalogue = Catalogue::new(HashMap::new(), Position::START);
+            let mut latest = HashMap::new();
+            for record in told {
+                catalogue.take(&[Versioned { version: Version(1), value: Arc::new(record.clone()) }]);
+                latest.insert(record.id, record);
+            }
+            latest.retain(|_, record| RecordState::THERE.contains(&record.state()));
+            let groups: BTreeSet<_> = latest.values().flat_map(BackupRecord::groups).collect();
+            prop_assert_eq!(catalogue.groups(None), groups.into_iter().collect::<Vec<_>>());
+            for cluster in catalogue.clusters.keys() {
+                let own = || latest.values().filter(|record| record.cluster == *cluster);
+                let groups: BTreeSet<_> = own().flat_map(BackupRecord::groups).collect();
+                prop_assert_eq!(catalogue.groups(Some(cluster)), groups.into_iter().collect::<Vec<_>>());
+                for name in ["app", "db"].map(fixtures::namespace) {
+                    let is_held = own().any(|record| record.namespaces.contains(&name));
+                    prop_assert_eq!(catalogue.clusters[cluster].knows(&name), is_held);
+                }
+            }
+        }
     }
 }

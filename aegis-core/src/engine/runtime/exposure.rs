@@ -215,8 +215,7 @@ impl Core {
         changed: Option<&BackupRecord>,
         now: Timestamp,
     ) -> Result<PolicyStanding, EngineError> {
-        let there = [RecordState::Available, RecordState::Expired];
-        let records = self.records_of(&policy.tenant, &policy.cluster, &there).await?;
+        let records = self.records_of(&policy.tenant, &policy.cluster, &RecordState::THERE).await?;
         let others = records
             .iter()
             .map(|record| &**record)

@@ -1,6 +1,6 @@
 //! The groups of records that retention judges, as they are read.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::Core;
 use crate::{
@@ -23,47 +23,6 @@ const NEWEST: usize = 64;
 pub(crate) const NOTED_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// How many retention runs one read brings.
 const RUNS: usize = 64;
-/// The states of records whose data is not being removed.
-const THERE: [RecordState; 2] = [RecordState::Available, RecordState::Expired];
-
-/// Looks for the groups that have records, a page of records at a time: a cluster may have many, and
-/// whoever looks on behalf of it keeps its lease in between.
-pub(crate) struct GroupSearch {
-    query: RecordQuery,
-    found: BTreeSet<RetentionGroup>,
-}
-
-impl GroupSearch {
-    /// Among the records of a tenant, narrowed to a cluster and to a policy if they are named, whose data
-    /// is not being removed.
-    pub(crate) fn new(tenant: &TenantId, cluster: Option<&ClusterName>, policy: Option<PolicyId>) -> Self {
-        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
-        query.cluster = cluster.cloned();
-        query.policy = policy;
-        query.states = THERE.to_vec();
-        Self { query, found: BTreeSet::new() }
-    }
-
-    /// Looks at a page; whether there may be more.
-    pub(crate) async fn read_on(&mut self, core: &Core) -> Result<bool, EngineError> {
-        let found = &mut self.found;
-        let take = |page: Vec<Versioned<BackupRecord>>| {
-            for record in page {
-                found.extend(record.copies.iter().map(|copy| RetentionGroup {
-                    cluster: record.cluster.clone(),
-                    policy: record.policy,
-                    location: copy.location.clone(),
-                }));
-            }
-        };
-        core.next_records(&mut self.query, take).await
-    }
-
-    /// What was found, in order.
-    pub(crate) fn found(self) -> Vec<RetentionGroup> {
-        self.found.into_iter().collect()
-    }
-}
 
 impl Core {
     /// A group with all that its plan rests on but when it was judged last: see
@@ -79,7 +38,7 @@ impl Core {
         query.cluster = Some(key.cluster.clone());
         query.policy = key.policy;
         query.location = Some(key.location.clone());
-        query.states = THERE.to_vec();
+        query.states = RecordState::THERE.to_vec();
         let mut records = self.all_records(query).await?;
         records.retain(|record| record.policy == key.policy);
         let policy = self.policy_of(&scope, key.policy).await?;
@@ -101,12 +60,7 @@ impl Core {
         record: &BackupRecord,
         by: &ExpiredBy,
     ) -> Result<Option<String>, EngineError> {
-        let Some(copy) = record.copies.first() else { return Ok(None) };
-        let key = RetentionGroup {
-            cluster: record.cluster.clone(),
-            policy: record.policy,
-            location: copy.location.clone(),
-        };
+        let Some(key) = record.groups().next() else { return Ok(None) };
         // What gives pause is accepted when a record is marked; here only the rules count.
         let group = self.group(&record.tenant, &key, Acknowledgement::Given).await?;
         Ok(match group.plan(self.clock.now()) {
@@ -155,17 +109,6 @@ impl Core {
         Ok(newest.is_some_and(|known| known.is_refused_like(run)))
     }
 
-    /// The groups of a tenant that have records whose data is not being removed, in order.
-    pub(crate) async fn groups(
-        &self,
-        tenant: &TenantId,
-        cluster: Option<&ClusterName>,
-    ) -> Result<Vec<RetentionGroup>, EngineError> {
-        let mut groups = GroupSearch::new(tenant, cluster, None);
-        while groups.read_on(self).await? {}
-        Ok(groups.found())
-    }
-
     /// The newest record of a tenant in a cluster that is usable as its own group sees it.
     async fn newest_of_cluster(
         &self,
@@ -174,7 +117,7 @@ impl Core {
     ) -> Result<Option<RecordId>, EngineError> {
         let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
         query.cluster = Some(cluster.clone());
-        query.states = THERE.to_vec();
+        query.states = RecordState::THERE.to_vec();
         // The newest usable one is among the newest made, but for long rows of bad ones.
         query.window = Window::first(NEWEST);
         let newest = self.store.records(&query).await?.items;

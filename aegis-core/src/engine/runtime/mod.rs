@@ -2,6 +2,7 @@
 
 mod anchors;
 mod backoff;
+mod bag;
 mod builder;
 mod catalogue;
 mod checks;
@@ -39,7 +40,7 @@ pub(crate) use commit::{Outcome, RETRIES, commit};
 pub(crate) use core::{ChainLink, Core, Served};
 pub(crate) use delivery::{Refusal, key_of, reader_of};
 pub(crate) use figures::{Counter, SECONDS_PER_DAY};
-pub(crate) use groups::{GroupSearch, NOTED_WITHIN};
+pub(crate) use groups::NOTED_WITHIN;
 pub(crate) use log::{Reader, unread};
 pub(crate) use manifest::{delete_manifest, read_manifests, storage_of};
 pub(crate) use roster::{Entry, Roster};

@@ -1,18 +1,21 @@
 //! Retention: which records of a group may go.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     engine::{
         EngineError,
-        runtime::{Core, GroupSearch, NOTED_WITHIN, Outcome, Worker, worker::Interrupted},
+        runtime::{Core, NOTED_WITHIN, Outcome, Worker, worker::Interrupted},
     },
     model::{
-        CheckStatus, EventFacts, EventKind, Policy, PolicyState, Principal, Reservation, ReservationKey,
-        RetentionGroup, TenantId, Versioned,
+        BackupRecord, CheckStatus, EventFacts, EventKind, Policy, PolicyState, Principal, RecordState,
+        Reservation, ReservationKey, RetentionGroup, TenantId, Versioned,
     },
     rules::retention::Acknowledgement,
-    seams::{PolicyQuery, Scope, StoreExt},
+    seams::{PolicyQuery, RecordQuery, Scope, StoreExt},
 };
 
 impl Worker {
@@ -33,24 +36,31 @@ impl Worker {
     }
 
     /// Groups that no policy looks after: of manual jobs, and of policies that were deleted.
-    async fn orphan_groups(&mut self, tenant: &TenantId) -> Result<Vec<RetentionGroup>, Interrupted> {
+    async fn orphan_groups(&mut self, tenant: &TenantId) -> Result<BTreeSet<RetentionGroup>, Interrupted> {
         let mut query = PolicyQuery::new(Scope::Tenant(tenant.clone()));
         query.cluster = Some(self.cluster.clone());
         let policies = self.core.store.policies(&query).await?.items;
         let policies: HashSet<_> = policies.iter().map(|policy| policy.id).collect();
-        let search = GroupSearch::new(tenant, Some(&self.cluster), None);
-        let mut groups = self.found(search).await?;
+        let mut records = RecordQuery::new(Scope::Tenant(tenant.clone()));
+        records.cluster = Some(self.cluster.clone());
+        let mut groups = self.groups(records).await?;
         groups.retain(|group| group.policy.is_none_or(|policy| !policies.contains(&policy)));
         Ok(groups)
     }
 
-    /// What a search finds; the lease is kept on the way.
-    async fn found(&mut self, mut search: GroupSearch) -> Result<Vec<RetentionGroup>, Interrupted> {
+    /// The groups of the records that match and whose data is not being removed, in order. Read from the
+    /// store, with the lease kept on the way: to draw up a catalogue can take longer than a lease lasts.
+    async fn groups(&mut self, mut query: RecordQuery) -> Result<BTreeSet<RetentionGroup>, Interrupted> {
         let core = Arc::clone(&self.core);
-        while search.read_on(&core).await? {
+        query.states = RecordState::THERE.to_vec();
+        let mut groups = BTreeSet::new();
+        let mut found = |page: Vec<Versioned<BackupRecord>>| {
+            groups.extend(page.iter().flat_map(|record| record.groups()));
+        };
+        while core.next_records(&mut query, &mut found).await? {
             self.keep_lease().await?;
         }
-        Ok(search.found())
+        Ok(groups)
     }
 
     /// Judges the records of one policy, in every location where it has some, and says when next.
@@ -60,8 +70,9 @@ impl Worker {
             return Ok(());
         };
         let mut outcome = CheckStatus::Passed;
-        let search = GroupSearch::new(&policy.tenant, None, Some(policy.id));
-        for group in self.found(search).await? {
+        let mut records = RecordQuery::new(Scope::Tenant(policy.tenant.clone()));
+        records.policy = Some(policy.id);
+        for group in self.groups(records).await? {
             if self.sweep_group(&policy.tenant, &group).await? != CheckStatus::Passed {
                 outcome = CheckStatus::NotRun;
             }
