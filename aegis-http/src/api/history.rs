@@ -1,5 +1,7 @@
 //! `/dr/compliance/history`: how policies kept their RPO over a time.
 
+use std::time::Duration;
+
 use aegis_core::{
     engine::{Listing, PolicyAttainment},
     model::{StorageUri, Timestamp},
@@ -21,6 +23,8 @@ use crate::{
 
 /// How far back it goes unless the request says otherwise.
 const USUAL_DAYS: u64 = 30;
+/// How long a time it can tell of.
+const MOST_DAYS: u64 = 366;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get_compliance_history))
@@ -31,7 +35,7 @@ list_params! {
     HistoryParams {
         /// This policy alone.
         policy_id: Option<String>,
-        /// Its first instant; 30 days ago unless given.
+        /// Its first instant, at most 366 days before `to`; 30 days ago unless given.
         #[param(value_type = Option<String>, format = DateTime)]
         from: Option<Timestamp>,
         /// The instant after its last; now unless given.
@@ -178,7 +182,7 @@ impl AttainmentBody {
     }
 }
 
-/// The exact share of a time in which policies kept their RPO.
+/// The exact share of a time, of 366 days at most, in which policies kept their RPO.
 #[utoipa::path(
     get, path = "/dr/compliance/history", tag = "DR compliance", params(HistoryParams),
     responses((status = 200, description = "A page of policies", body = HistoryAnswer))
@@ -191,6 +195,10 @@ async fn get_compliance_history(
     let window = page.window()?;
     let from = params.from.unwrap_or_else(|| days_ago(&tenant, USUAL_DAYS));
     let to = params.to.unwrap_or_else(|| tenant.now());
+    if to.since(from) > Duration::from_secs(MOST_DAYS * 24 * 3600) {
+        let message = format!("it is more than {MOST_DAYS} days before `to`: ask for one year at a time");
+        return Err(AppError::field("from", message));
+    }
     let (policies, total, last) = match params.policy_id.as_deref() {
         Some(policy) => (vec![tenant.policy(id_from(policy)?).await?], Some(1), None),
         None => {

@@ -63,6 +63,15 @@ async fn the_history_of_compliance_is_counted_and_paged_and_the_same_of_each_pol
 }
 
 #[tokio::test]
+async fn the_history_of_compliance_tells_of_a_leap_year_and_of_no_longer_time() {
+    let world = World::open();
+    let since = |from: &str| format!("/api/v1/dr/compliance/history?from={from}&to=2026-02-06T16:00:00Z");
+    world.get(&since("2025-02-05T16:00:00Z")).await.with(200);
+    let message = world.get(&since("2025-02-05T15:59:59Z")).await.refused(422, "validation_error");
+    assert!(message.contains("366 days"), "{message}");
+}
+
+#[tokio::test]
 async fn retention_runs_are_counted_and_paged_and_one_by_itself_has_its_decisions() {
     let world = World::open();
     let policy = hourly(&world).await;
