@@ -12,8 +12,9 @@ use tokio::net::TcpStream;
 
 use crate::Sizes;
 
-/// The token that it has.
+/// The tokens that it has: for everything, and for the service's figures.
 pub(crate) const TOKEN: &str = "a-token-of-the-bench";
+pub(crate) const METRICS: &str = "a-token-for-figures";
 
 /// What is asked, by the number of the call.
 pub(crate) type Ask = Arc<dyn Fn(u64) -> Question + Send + Sync>;
@@ -33,6 +34,10 @@ impl Question {
 
     pub(crate) fn post(path: impl Into<String>, body: &'static str) -> Self {
         Self { method: Method::POST, path: path.into(), body, expected: StatusCode::CREATED }
+    }
+
+    fn token(&self) -> &'static str {
+        if self.path == "/metrics" { METRICS } else { TOKEN }
     }
 
     pub(crate) fn reads(&self) -> bool {
@@ -57,11 +62,12 @@ impl Client {
 
     /// The body of the answer, which must be the expected one.
     pub(crate) async fn ask(&mut self, question: Question) -> Bytes {
+        let token = question.token();
         let request = Request::builder()
             .method(question.method)
             .uri(&question.path)
             .header(header::HOST, &self.host)
-            .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(question.body))
             .unwrap();

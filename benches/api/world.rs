@@ -5,9 +5,15 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use aegis::{
     Aegis,
     engine::{Running, SystemClock},
-    http::{Access, HttpOptions, Identity, LimitProfile, Role, Token, TokenHash, Tokens},
-    model::{BackupJob, ClusterName, EventFacts, EventKind, JobStatus, Principal, Timestamp},
-    seams::{Changeset, Clock, Monotonic, Store},
+    http::{Access, HttpOptions, Identity, LimitProfile, Metrics, Role, Token, TokenHash, Tokens},
+    model::{
+        ArtifactName, BackupJob, BackupKind, ClusterName, EventFacts, EventKind, JobStatus, Labels,
+        Principal, SealedEvent, Timestamp,
+    },
+    seams::{
+        BackupDriver, BackupWork, Changeset, Clock, Monotonic, Notifier, NotifyError, Operation, Store, Work,
+        WorkKind,
+    },
     store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore},
     testing::{MemoryObjectStorage, ScriptedDriver, fixtures},
 };
@@ -23,13 +29,15 @@ use uuid::Uuid;
 
 use crate::{
     bare::{self, Database},
-    client::TOKEN,
+    client::{METRICS, TOKEN},
     filled::{self, SPAN},
     load::{self, SPACING},
     server, setting,
 };
 
 pub(crate) const SCHEMA: &str = "aegis_bench";
+/// How many of the policies have a history: slots, jobs, records.
+pub(crate) const LIVED: u64 = 100;
 
 /// The database itself, as `load` knows it.
 pub(crate) struct Bench {
@@ -189,7 +197,7 @@ async fn put_in(store: &dyn Store, jobs: Jobs) {
 
 /// The policies, with what their runs left.
 async fn fill(store: &dyn Store) {
-    filled::fill(store, setting("AEGIS_BENCH_RUNS", 720), 100).await.unwrap();
+    filled::fill(store, setting("AEGIS_BENCH_RUNS", 720), LIVED).await.unwrap();
 }
 
 fn clock() -> Arc<dyn Clock> {
@@ -211,8 +219,9 @@ async fn serve(
     let engine = Aegis::builder()
         .store(Arc::clone(&store))
         .clock(Arc::clone(&clock))
-        .cluster("local", Arc::new(ScriptedDriver::new(Arc::clone(&clock))))
+        .cluster("local", Arc::new(driver(&clock).await))
         .storage(Arc::new(storage))
+        .notifier(Arc::new(Receiver))
         .build()
         .unwrap();
     let keeper = Aegis::builder()
@@ -228,6 +237,48 @@ async fn serve(
     World { store: name, jobs, ours, patient, bare, database, _running: running, _own: own, _folder: folder }
 }
 
+/// A driver that has the files of the first record that was put in.
+async fn driver(clock: &Arc<dyn Clock>) -> ScriptedDriver {
+    let files = (0..5_000).map(|number| (format!("file-{number}"), "a few words"));
+    let driver = ScriptedDriver::new(Arc::clone(clock))
+        .with_namespace(fixtures::namespace("app"), files)
+        .with_duration(WorkKind::Backup, Duration::ZERO);
+    let record = fixtures::record(0);
+    let operation = Operation {
+        id: record.operation,
+        tenant: record.tenant,
+        cluster: record.cluster,
+        name: ArtifactName::try_from(&*record.handle).unwrap(),
+        started_at: clock.now(),
+        work: Work::Backup(BackupWork {
+            namespaces: record.namespaces,
+            include_volumes: false,
+            location: fixtures::location(),
+            kind: BackupKind::Full,
+            base: None,
+            keep_at_least: Duration::ZERO,
+            labels: Labels::default(),
+        }),
+    };
+    driver.start(&operation).await.unwrap();
+    driver
+}
+
+/// Who is said to have refused events.
+#[derive(Debug)]
+struct Receiver;
+
+#[async_trait]
+impl Notifier for Receiver {
+    fn name(&self) -> &str {
+        filled::history::RECEIVER
+    }
+
+    async fn notify(&self, _: &SealedEvent) -> Result<(), NotifyError> {
+        Ok(())
+    }
+}
+
 /// Everything that a service has on.
 fn options(limits: LimitProfile) -> HttpOptions {
     let token = |number: usize| Token {
@@ -239,7 +290,9 @@ fn options(limits: LimitProfile) -> HttpOptions {
         },
     };
     let tokens: Tokens = (0..20).map(token).collect();
-    HttpOptions::default().with_access(Access::Tokens(tokens)).with_limits(fixtures::tenant(), limits)
+    let metrics = Metrics::new(String::new).with_token(TokenHash::of(METRICS));
+    let options = HttpOptions::default().with_access(Access::Tokens(tokens)).with_metrics(metrics);
+    options.with_limits(fixtures::tenant(), limits)
 }
 
 async fn listen(router: Router) -> SocketAddr {

@@ -7,6 +7,8 @@
 #![expect(unreachable_pub, reason = "shared by benches")]
 #![expect(clippy::clone_on_ref_ptr, reason = "`Arc::clone` would not let the clone become an `Arc<dyn …>`")]
 
+pub mod history;
+
 use std::{sync::Arc, time::Duration};
 
 use aegis::{
@@ -26,7 +28,7 @@ pub const POLICIES: u64 = 10_000;
 /// How long ago the first of their runs was.
 pub const SPAN: Duration = Duration::from_secs(360 * 24 * 3600);
 /// How many runs there are room for in the ids of each policy.
-const ROOM: u64 = 8_640;
+pub const ROOM: u64 = 8_640;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,7 +40,7 @@ pub fn clock() -> Arc<ManualClock> {
 }
 
 /// Writes what so many runs of every policy leave; the first `with_history` policies have all their
-/// jobs and records.
+/// slots, jobs and records, and what was done with some of these.
 pub async fn fill(store: &dyn Store, runs: u64, with_history: u64) -> Result<(), Failure> {
     let mut filling = Filling { store, count: 0, next: Vec::new() };
     for number in 0..POLICIES {
@@ -46,10 +48,14 @@ pub async fn fill(store: &dyn Store, runs: u64, with_history: u64) -> Result<(),
         filling.add(Entity::from(state(number, runs))).await?;
         if number < with_history {
             for run in 0..runs {
+                filling.add(Entity::from(history::slot(number, run, runs))).await?;
                 filling.add(Entity::from(job(number, run, runs))).await?;
                 filling.add(Entity::from(record(number, run, runs))).await?;
             }
         }
+    }
+    for entity in history::all(with_history, runs) {
+        filling.add(entity).await?;
     }
     filling.flush().await?;
     keep_counts(store, runs).await
@@ -121,7 +127,7 @@ async fn keep_counts(store: &dyn Store, runs: u64) -> Result<(), Failure> {
         }
         store.advance_reader(step).await?;
     }
-    Ok(())
+    history::refuse(store, head).await
 }
 
 /// So many runs that completed, under a key.

@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use crate::model::{
     ArtifactName, Attempt, BackupJob, BackupKind, BackupRecord, Bytes, ChainId, CheckStatus, ClusterName,
-    DisplayName, ExecutionId, ExecutionStatus, ExistingResourcePolicy, JobId, JobStatus, Labels,
-    NamespaceName, NamespaceSelection, OperationId, PlanHash, PlanId, PlanStatus, Policy, PolicyId,
-    PolicyState, Principal, RecordCopy, RecordId, RecordLifecycle, RecordRef, RecoveryExecution,
-    RecoveryPlan, RecoveryPoint, ResourceCounts, RestoreOptions, RetentionRules, Rpo, Rto, Schedule,
-    ScheduleOptions, Seconds, Sizes, Slot, SlotOutcome, StorageUri, TenantId, Timestamp, Verification,
-    VerificationId, VerificationLevel,
+    DisplayName, DrKeep, DrPhase, DrRun, DrTest, DrTestId, ExecutionId, ExecutionStatus,
+    ExistingResourcePolicy, JobId, JobStatus, Labels, NamespaceName, NamespaceSelection, OperationId,
+    PlanHash, PlanId, PlanStatus, Policy, PolicyId, PolicyState, Principal, RecordCopy, RecordId,
+    RecordLifecycle, RecordRef, RecoveryExecution, RecoveryPlan, RecoveryPoint, ResourceCounts,
+    RestoreOptions, RetentionRules, RetentionRun, RetentionRunId, Rpo, Rto, Schedule, ScheduleOptions,
+    Seconds, Sizes, Slot, SlotOutcome, StorageUri, TenantId, Timestamp, Verification, VerificationId,
+    VerificationLevel,
 };
 
 /// When fixtures are from: 2026-02-06T16:00:00Z.
@@ -342,5 +343,61 @@ pub fn verification(number: u64) -> Verification {
         bytes_read: None,
         reason: None,
         errors: Vec::new(),
+    }
+}
+
+/// A DR test that restores [`record`] of this number and will keep nothing.
+#[must_use]
+pub fn dr_test(number: u64) -> DrTest {
+    DrTest {
+        id: id::<DrTestId>(number),
+        tenant: tenant(),
+        policy: None,
+        nominal_at: None,
+        target_cluster: cluster(),
+        verify: None,
+        checks: Vec::new(),
+        keep: DrKeep::Nothing,
+        run: Some(DrRun {
+            record: record_ref(number),
+            recovery_point_at: START,
+            namespaces: vec![namespace("app")],
+            options: restore_options(),
+            operation: id::<OperationId>(number),
+            clean_up: id::<OperationId>(number),
+            name: artifact(number),
+            phase: DrPhase::Restoring,
+        }),
+        status: CheckStatus::Running,
+        requested_by: principal(),
+        started_at: START,
+        completed_at: None,
+        timeout: Policy::DEFAULT_TIMEOUT,
+        restore: None,
+        findings: Vec::new(),
+        conclusion: None,
+        clean_up: None,
+        passed_level: None,
+        reason: None,
+        errors: Vec::new(),
+        left_behind: Vec::new(),
+    }
+}
+
+/// A retention run over what no policy made, which passed and found nothing to decide.
+#[must_use]
+pub fn retention_run(number: u64) -> RetentionRun {
+    RetentionRun {
+        id: id::<RetentionRunId>(number),
+        tenant: tenant(),
+        policy: None,
+        cluster: cluster(),
+        location: location(),
+        status: CheckStatus::Passed,
+        requested_by: principal(),
+        started_at: START,
+        completed_at: Some(at(1)),
+        decisions: Vec::new(),
+        reason: None,
     }
 }
