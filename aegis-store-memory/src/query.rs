@@ -144,24 +144,34 @@ impl State {
 
     pub(crate) fn records(&self, query: &RecordQuery) -> Page<BackupRecord> {
         if !query.ids.is_empty() {
-            return self.records_named(query);
+            let ids = query.ids.iter().map(|id| id.as_uuid());
+            return self.named(
+                ids,
+                &query.window,
+                |record: &BackupRecord| record.created_at,
+                |record| query.matches(record),
+            );
         }
         self.page(record_lists(query), (query.from, query.to), &query.window, |record| query.matches(record))
     }
 
-    /// Those of the records with these ids that match: looked up, not looked for.
-    fn records_named(&self, query: &RecordQuery) -> Page<BackupRecord> {
-        let named: BTreeSet<_> = query.ids.iter().map(|id| id.as_uuid()).collect();
-        let rows = named.into_iter().filter_map(|id| self.row((Timestamp::UNIX_EPOCH, id)));
-        let mut found: Vec<Versioned<BackupRecord>> = rows.filter(|record| query.matches(record)).collect();
-        found.sort_by_key(|record| Reverse((record.created_at, record.id)));
-        let total = query.window.count.then(|| count(found.iter()));
-        let before = |record: &Versioned<BackupRecord>| {
-            let place = (record.created_at, record.id.as_uuid());
-            query.window.after.is_none_or(|cursor| place < (cursor.at, cursor.id))
-        };
-        let items = found.into_iter().filter(before);
-        Page { items: items.skip(query.window.offset).take(query.window.limit).collect(), total }
+    /// Those of the entities with these ids that match: looked up, not looked for.
+    fn named<T: Listed>(
+        &self,
+        ids: impl Iterator<Item = Uuid>,
+        window: &Window,
+        time: impl Fn(&T) -> Timestamp,
+        matches: impl Fn(&T) -> bool,
+    ) -> Page<T> {
+        let ids: BTreeSet<_> = ids.collect();
+        let rows = ids.into_iter().filter_map(|id| Some((id, self.row::<T>((Timestamp::UNIX_EPOCH, id))?)));
+        let placed = rows.filter(|(_, row)| matches(row)).map(|(id, row)| ((time(&row), id), row));
+        let mut found: Vec<(Place, Versioned<T>)> = placed.collect();
+        found.sort_by_key(|(place, _)| Reverse(*place));
+        let total = window.count.then(|| count(found.iter()));
+        let is_after = |place: Place| window.after.is_none_or(|cursor| place < (cursor.at, cursor.id));
+        let items = found.into_iter().filter(|(place, _)| is_after(*place)).map(|(_, row)| row);
+        Page { items: items.skip(window.offset).take(window.limit).collect(), total }
     }
 
     pub(crate) fn record_totals(&self, query: &RecordQuery) -> RecordTotals {
@@ -191,6 +201,15 @@ impl State {
     }
 
     pub(crate) fn policies(&self, query: &PolicyQuery) -> Page<Policy> {
+        if !query.ids.is_empty() {
+            let ids = query.ids.iter().map(|id| id.as_uuid());
+            return self.named(
+                ids,
+                &query.window,
+                |policy: &Policy| policy.created_at,
+                |policy| query.matches(policy),
+            );
+        }
         let narrower = [query.cluster.clone().map(Of::Cluster)];
         self.page(lists(&query.scope, narrower), EVER, &query.window, |policy| query.matches(policy))
     }

@@ -159,7 +159,7 @@ mod mutants {
         plans_are_found_by_each_filter: Ignores(PlanCluster), Ignores(PlanStatus), Ignores(PlanRecord);
         executions_are_found_by_each_filter: Ignores(ExecutionCluster), Ignores(ExecutionPlan),
             Ignores(ExecutionStatus), Ignores(ExecutionActiveAfter);
-        policies_are_found_by_each_filter: Ignores(PolicyCluster), Ignores(PolicyEnabled);
+        policies_are_found_by_each_filter: Ignores(PolicyIds), Ignores(PolicyCluster), Ignores(PolicyEnabled);
         slots_are_found_by_each_filter: Ignores(SlotPolicy), Ignores(SlotFrom), Ignores(SlotTo);
         verifications_are_found_by_each_filter: Ignores(VerificationCluster), Ignores(VerificationRecord),
             Ignores(VerificationStatus);

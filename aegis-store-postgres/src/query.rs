@@ -74,10 +74,7 @@ fn matching_records(query: &RecordQuery) -> Select {
         ..
     } = query;
     let mut select = Select::new(EntityKind::Record, scope);
-    if !ids.is_empty() {
-        let ids = select.bind(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>());
-        select.when(format!("t.id = any({ids})"));
-    }
+    select.among(ids.iter().map(|id| id.as_uuid()));
     select.may_be(Column::Cluster, cluster.as_ref().map(|cluster| cluster.as_str()));
     select.may_be(Column::Policy, policy.map(|policy| policy.as_uuid()));
     select.status_in(&states.iter().map(|state| state.as_str()).collect::<Vec<_>>());
@@ -155,8 +152,9 @@ pub(crate) fn executions(query: &ExecutionQuery) -> Statement {
 }
 
 pub(crate) fn policies(query: &PolicyQuery) -> Statement {
-    let PolicyQuery { scope, cluster, enabled, window, .. } = query;
+    let PolicyQuery { scope, ids, cluster, enabled, window, .. } = query;
     let mut select = Select::new(EntityKind::Policy, scope);
+    select.among(ids.iter().map(|id| id.as_uuid()));
     select.may_be(Column::Cluster, cluster.as_ref().map(|cluster| cluster.as_str()));
     select.flag(Column::Enabled, *enabled);
     select.page(window)

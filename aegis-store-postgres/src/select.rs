@@ -4,6 +4,7 @@ use aegis_core::{
     model::{EntityKind, Timestamp},
     seams::{Column, Narrowing, Scope, Window},
 };
+use uuid::Uuid;
 
 use crate::{
     commit::has_tenant,
@@ -73,6 +74,14 @@ impl Select {
     {
         if let Some(value) = value {
             self.is(column, value);
+        }
+    }
+
+    /// That the id is one of these, if there are any.
+    pub(crate) fn among(&mut self, ids: impl ExactSizeIterator<Item = Uuid>) {
+        if ids.len() > 0 {
+            let ids = self.bind(ids.collect::<Vec<_>>());
+            self.when(format!("t.id = any({ids})"));
         }
     }
 

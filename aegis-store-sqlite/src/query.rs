@@ -112,6 +112,14 @@ impl<'q> Select<'q> {
         self.and(&format!("{column} in (select unhex(value) from json_each(")).bind(named).push("))");
     }
 
+    /// Narrows to entities of these ids, if there are any. Their key is the shortest way.
+    fn named(&mut self, ids: impl ExactSizeIterator<Item = Uuid>) {
+        if ids.len() > 0 {
+            self.among(Column::Id, ids);
+            self.index = None;
+        }
+    }
+
     fn within(&mut self, from: Option<Timestamp>, to: Option<Timestamp>) {
         self.narrowing.within(from, to);
         self.conditions.append(&between(from, to));
@@ -264,11 +272,7 @@ pub(crate) fn records(query: &RecordQuery) -> Select<'_> {
         select.by("policy_present");
     }
     select.narrow(Column::Chain, query.chain.map(|id| Arg::Uuid(id.as_uuid())), "chain");
-    if !query.ids.is_empty() {
-        select.among(Column::Id, query.ids.iter().map(|id| id.as_uuid()));
-        // The key is the shortest way.
-        select.index = None;
-    }
+    select.named(query.ids.iter().map(|id| id.as_uuid()));
     if let Some(copy) = copies(query) {
         select
             .and("exists (select 1 from json_each(document, '$.copies') copy where ")
@@ -335,6 +339,7 @@ pub(crate) fn policies(query: &PolicyQuery) -> Select<'_> {
     if let Some(enabled) = query.enabled {
         select.is(Column::Enabled, Value::Flag(enabled));
     }
+    select.named(query.ids.iter().map(|id| id.as_uuid()));
     select
 }
 

@@ -87,7 +87,9 @@ fn lists(scope: &Scope) -> Vec<Statement> {
             (q.cluster, q.plan, q.active_after) = (cluster(), Some(fixtures::id(4)), at);
             q.status = Some(ExecutionStatus::Executing);
         });
-        both!(query::policies, PolicyQuery, |q| (q.cluster, q.enabled) = (cluster(), Some(true)));
+        both!(query::policies, PolicyQuery, |q| {
+            (q.ids, q.cluster, q.enabled) = (vec![fixtures::id(1)], cluster(), Some(true));
+        });
         both!(query::slots, SlotQuery, |q| (q.policy, q.from, q.to) = (policy(), at, at));
         both!(query::verifications, VerificationQuery, |q| {
             (q.cluster, q.record, q.status) = (cluster(), record(), Some(CheckStatus::Running));

@@ -1,20 +1,20 @@
 //! Backup records, as people see and protect them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Listing, Tenant};
 use crate::{
     engine::{
         EngineError,
         decide::{point_of, record_facts},
-        runtime::ChainLink,
+        runtime::Chains,
     },
     model::{
         BackupRecord, DisplayName, EntityKey, EventKind, ExpiredBy, Hold, Policy, PolicyId, RecordId,
         RecordState, RecordStep, Timestamp, Verification, VerificationId, VerificationLevel, Versioned,
     },
     rules::retention::not_before,
-    seams::{BrowsePage, BrowseRequest, RecordQuery, RecordTotals, StoreExt, VerificationQuery, Window},
+    seams::{BrowsePage, BrowseRequest, PolicyQuery, RecordQuery, RecordTotals, VerificationQuery, Window},
 };
 
 /// A hold to set.
@@ -39,11 +39,22 @@ pub struct RecordView {
     pub expires_at: Option<Timestamp>,
 }
 
-/// What the records of a list rest on, as far as it was read.
-#[derive(Default)]
-struct Known {
-    policies: HashMap<PolicyId, Option<Versioned<Policy>>>,
-    links: HashMap<RecordId, Option<ChainLink>>,
+/// What records are judged by: the policies that they were made for, and what they depend on.
+struct Grounds {
+    policies: HashMap<PolicyId, Versioned<Policy>>,
+    chains: Chains,
+}
+
+impl Grounds {
+    fn view(&self, record: Versioned<BackupRecord>, now: Timestamp) -> RecordView {
+        let policy = record.policy.and_then(|id| self.policies.get(&id)).map(|policy| &**policy);
+        let point = point_of(&record, policy, now);
+        RecordView {
+            expires_at: not_before(policy.map(|policy| &policy.retention), &point),
+            is_restorable: self.chains.is_whole(record.id),
+            record,
+        }
+    }
 }
 
 impl Tenant {
@@ -63,14 +74,8 @@ impl Tenant {
     pub async fn records(&self, mut query: RecordQuery) -> Result<Listing<RecordView>, EngineError> {
         query.scope = self.scope();
         let page = self.core.store.records(&query).await?;
-        let mut known = Known::default();
-        for record in &page.items {
-            known.links.insert(record.id, Some(ChainLink::of(record)));
-        }
-        let mut items = Vec::with_capacity(page.items.len());
-        for record in page.items {
-            items.push(self.view_among(record, &mut known).await?);
-        }
+        let (grounds, now) = (self.grounds(&page.items).await?, self.core.clock.now());
+        let items = page.items.into_iter().map(|record| grounds.view(record, now)).collect();
         Ok(Listing { items, total: page.total })
     }
 
@@ -84,26 +89,23 @@ impl Tenant {
     }
 
     async fn view_record(&self, record: Versioned<BackupRecord>) -> Result<RecordView, EngineError> {
-        self.view_among(record, &mut Known::default()).await
+        let grounds = self.grounds(std::slice::from_ref(&record)).await?;
+        Ok(grounds.view(record, self.core.clock.now()))
     }
 
-    /// A record of several: what more than one of them rests on is read once.
-    async fn view_among(
-        &self,
-        record: Versioned<BackupRecord>,
-        known: &mut Known,
-    ) -> Result<RecordView, EngineError> {
-        if let Some(id) = record.policy.filter(|id| !known.policies.contains_key(id)) {
-            known.policies.insert(id, self.core.store.find::<Policy>(&self.scope(), id).await?);
-        }
-        let policy = record.policy.and_then(|id| known.policies.get(&id)?.as_ref());
-        let now = self.core.clock.now();
-        let point = point_of(&record, policy.map(|policy| &**policy), now);
-        let rules = policy.map(|policy| &policy.retention);
-        Ok(RecordView {
-            expires_at: not_before(rules, &point),
-            is_restorable: self.core.is_restorable_among(&record, &mut known.links).await?,
-            record,
+    /// What records are judged by, read for all of them at once.
+    async fn grounds(&self, records: &[Versioned<BackupRecord>]) -> Result<Grounds, EngineError> {
+        let ids: BTreeSet<_> = records.iter().filter_map(|record| record.policy).collect();
+        let policies = if ids.is_empty() {
+            Vec::new()
+        } else {
+            let mut query = PolicyQuery::new(self.scope());
+            query.ids = ids.into_iter().collect();
+            self.core.store.policies(&query).await?.items
+        };
+        Ok(Grounds {
+            policies: policies.into_iter().map(|policy| (policy.id, policy)).collect(),
+            chains: self.core.chains(&self.tenant, records.iter().map(|record| &**record)).await?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! What every part of a running engine shares.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -15,8 +15,8 @@ use super::{Catalogue, Roster, kept::PerTenant};
 use crate::{
     engine::{ClusterOptions, EngineError, EngineOptions, IdSource, TenantOptions, decide::Decider},
     model::{
-        BackupRecord, ClusterName, ClusterState, DisplayName, DrTest, NamespaceName, OperationId, Progress,
-        RecordId, RecoveryExecution, RestoredBy, StorageUri, TenantId,
+        ClusterName, ClusterState, DisplayName, DrTest, NamespaceName, OperationId, Progress,
+        RecoveryExecution, RestoredBy, StorageUri, TenantId,
     },
     seams::{
         BackupDriver, Clock, DrCheck, Fence, HolderId, Monotonic, Notifier, ObjectStorage, Scope, Store,
@@ -80,19 +80,6 @@ impl fmt::Debug for Core {
     }
 }
 
-/// What whoever depends on a record has to know of it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ChainLink {
-    usable: bool,
-    parent: Option<RecordId>,
-}
-
-impl ChainLink {
-    pub(crate) fn of(record: &BackupRecord) -> Self {
-        Self { usable: record.is_usable(), parent: record.parent }
-    }
-}
-
 impl Core {
     /// How far an operation was when that was last noted.
     pub(crate) async fn progress_of(&self, operation: OperationId) -> Result<Option<Progress>, EngineError> {
@@ -140,34 +127,6 @@ impl Core {
                 )
             },
         )
-    }
-
-    /// Whether a record and everything that it depends on can be used.
-    pub(crate) async fn is_restorable(&self, record: &BackupRecord) -> Result<bool, EngineError> {
-        self.is_restorable_among(record, &mut HashMap::new()).await
-    }
-
-    /// The same of one of several records: what more than one of them depends on is read once.
-    pub(crate) async fn is_restorable_among(
-        &self,
-        record: &BackupRecord,
-        known: &mut HashMap<RecordId, Option<ChainLink>>,
-    ) -> Result<bool, EngineError> {
-        let scope = Scope::Tenant(record.tenant.clone());
-        let mut link = ChainLink::of(record);
-        while let Some(id) = link.parent.filter(|_| link.usable) {
-            let found = match known.get(&id) {
-                Some(found) => *found,
-                None => {
-                    let ancestor = self.store.find::<BackupRecord>(&scope, id).await?;
-                    let found = ancestor.map(|ancestor| ChainLink::of(&ancestor));
-                    *known.entry(id).or_insert(found)
-                }
-            };
-            let Some(ancestor) = found else { return Ok(false) };
-            link = ancestor;
-        }
-        Ok(link.usable)
     }
 
     /// Refuses to restore into namespaces of a cluster into which something restores already. What

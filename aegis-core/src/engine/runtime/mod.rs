@@ -5,6 +5,7 @@ mod backoff;
 mod bag;
 mod builder;
 mod catalogue;
+mod chains;
 mod checks;
 mod commit;
 mod core;
@@ -36,8 +37,9 @@ pub use run::Running;
 pub use verifier::LogVerification;
 
 pub(crate) use catalogue::{Catalogue, Restorable, Shelf};
+pub(crate) use chains::Chains;
 pub(crate) use commit::{Outcome, RETRIES, commit};
-pub(crate) use core::{ChainLink, Core, Served};
+pub(crate) use core::{Core, Served};
 pub(crate) use delivery::{Refusal, key_of, reader_of};
 pub(crate) use figures::{Counter, SECONDS_PER_DAY};
 pub(crate) use groups::NOTED_WITHIN;

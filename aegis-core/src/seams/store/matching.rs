@@ -144,8 +144,9 @@ impl PolicyQuery {
     /// Whether it asks for `policy`; its window aside.
     #[must_use]
     pub fn matches(&self, policy: &Policy) -> bool {
-        let Self { scope, cluster, enabled, window: _ } = self;
+        let Self { scope, ids, cluster, enabled, window: _ } = self;
         scope.covers(Some(&policy.tenant))
+            && is_any(ids, &policy.id)
             && is(cluster.as_ref(), &policy.cluster)
             && is(enabled.as_ref(), &policy.enabled)
     }

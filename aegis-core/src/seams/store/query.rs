@@ -201,6 +201,8 @@ queries! {
     }
     /// Which policies.
     PolicyQuery {
+        /// One of these; any when empty.
+        ids: Vec<PolicyId> = Vec::new(),
         /// Of this cluster.
         cluster: Option<ClusterName> = None,
         /// Enabled or not.

@@ -79,6 +79,7 @@ filters! {
     }
     PolicyQuery {
         PolicyScope: scope = Scope::Everyone,
+        PolicyIds: ids = Vec::new(),
         PolicyCluster: cluster = None,
         PolicyEnabled: enabled = None,
     }

@@ -72,16 +72,16 @@ async fn list_records(
     query.backend = params.storage_backend;
     query.states = match params.state {
         Some(state) => vec![state],
-        None => vec![RecordState::Available, RecordState::Expired],
+        None => RecordState::THERE.to_vec(),
     };
-    let totals =
-        if page.total.unwrap_or(true) { Some(tenant.record_totals(query.clone()).await?) } else { None };
+    let totals = if query.window.count { Some(tenant.record_totals(query.clone()).await?) } else { None };
+    query.window.count = false;
     let listing = tenant.records(query).await?;
     let last = listing.items.last().map(|view| (view.record.created_at, view.record.id.as_uuid()));
     Ok(Json(RecordList {
         next_cursor: page.next_cursor(listing.items.len(), last),
         records: listing.items.iter().map(RecordBody::of).collect(),
-        total: listing.total,
+        total: totals.map(|totals| totals.count),
         total_size_bytes: totals.map(|totals| totals.stored.0),
     }))
 }

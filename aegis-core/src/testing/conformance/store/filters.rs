@@ -202,7 +202,7 @@ pub async fn executions_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     ]);
 }
 
-/// Cluster, enabled or not.
+/// Ids, cluster, enabled or not.
 pub async fn policies_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };
     let store = fresh.store();
@@ -211,6 +211,9 @@ pub async fn policies_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     insert(&*store, policies).await;
     check!(store.policies(PolicyQuery), |policy| number(policy.id.as_uuid()), [
         |_| {} => [3, 2, 1],
+        |query| query.ids = vec![id(1), id(3), id(99)] => [3, 1],
+        |query| query.ids = vec![id(99)] => [],
+        |query| (query.ids, query.enabled) = (vec![id(1), id(3)], Some(false)) => [3],
         |query| query.cluster = Some(cluster("c2")) => [2],
         |query| query.enabled = Some(true) => [2, 1],
         |query| query.enabled = Some(false) => [3],
