@@ -2,17 +2,26 @@
 
 use std::time::Duration;
 
+use deadpool::managed::Metrics;
 use sqlx::Row;
 
 use super::{
     database::{Database, sessions},
     server::Server,
 };
-use crate::{PostgresOptions, connection::Lent, statement::Statement};
+use crate::{PostgresOptions, connection::Lent, session, statement::Statement};
 
 /// The process at the other end.
 async fn asked(lent: Lent) -> i32 {
     lent.fetch(&Statement::new("select pg_backend_pid()")).await.unwrap()[0].get(0)
+}
+
+#[test]
+fn a_session_is_old_after_half_an_hour() {
+    let mut used = Metrics::default();
+    assert!(!session::is_old(&used));
+    used.created -= Duration::from_secs(30 * 60);
+    assert!(session::is_old(&used));
 }
 
 #[tokio::test]
