@@ -6,13 +6,14 @@ use aegis_core::{
     seams::{DriverError, ErrorClass, report},
 };
 use axum::{
-    Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+
+use crate::json::Json;
 
 /// How long a client waits before it asks again, where nothing better is known.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");

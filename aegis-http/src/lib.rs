@@ -41,6 +41,7 @@ mod auth;
 mod error;
 mod extract;
 mod idempotency;
+mod json;
 mod lifecycle;
 mod limits;
 mod metrics;

@@ -3,17 +3,12 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
     http::{HeaderValue, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use tokio::sync::watch;
 
-use crate::{
-    app::App,
-    error::{AppError, ErrorCode},
-};
+use crate::error::{AppError, ErrorCode};
 
 /// What a server is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,21 +57,21 @@ impl Lifecycle {
         *self.0.borrow()
     }
 
+    /// What is answered to what is new while the server starts or drains.
+    pub(crate) fn refusal(&self) -> Option<Response> {
+        let message = match self.phase() {
+            Phase::Serving => return None,
+            Phase::Starting => "the service is starting: try again",
+            Phase::Draining => "the service is stopping: try again",
+        };
+        let mut response = AppError::new(ErrorCode::Unavailable, message).into_response();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        Some(response)
+    }
+
     /// Waits until the server drains.
     pub(crate) async fn draining(&self) {
         // It can't fail: the sender is here.
         drop(self.0.subscribe().wait_for(|phase| *phase == Phase::Draining).await);
     }
-}
-
-/// Refuses what is new while the server starts or drains.
-pub(crate) async fn refuse_unless_serving(State(app): State<App>, request: Request, next: Next) -> Response {
-    let message = match app.options.lifecycle.phase() {
-        Phase::Serving => return next.run(request).await,
-        Phase::Starting => "the service is starting: try again",
-        Phase::Draining => "the service is stopping: try again",
-    };
-    let mut response = AppError::new(ErrorCode::Unavailable, message).into_response();
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }

@@ -14,8 +14,6 @@ use aegis_core::{
 use axum::{
     extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 
 use crate::error::{AppError, ErrorCode};
@@ -129,17 +127,13 @@ impl Limiter {
         tenant: &TenantId,
         parts: &Parts,
     ) -> Result<(), AppError> {
-        let Some((class, quota)) = class_of(parts).and_then(|class| Some((class, profile.quota(class)?)))
-        else {
-            return Ok(());
-        };
+        let Some(call) = parts.extensions.get::<LimitedCall>() else { return Ok(()) };
+        let Some(quota) = profile.quota(call.class) else { return Ok(()) };
         let standing = {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            quota.take(made.entry((tenant.clone(), class)).or_default(), engine.clock().monotonic())
+            quota.take(made.entry((tenant.clone(), call.class)).or_default(), engine.clock().monotonic())
         };
-        if let Some(told) = parts.extensions.get::<Told>() {
-            drop(told.0.set(headers(standing, engine.clock())));
-        }
+        drop(call.told.set(headers(standing, engine.clock())));
         if standing.allowed {
             return Ok(());
         }
@@ -153,25 +147,34 @@ impl Limiter {
     }
 }
 
-fn class_of(parts: &Parts) -> Option<CallClass> {
-    let path = parts.extensions.get::<MatchedPath>()?.as_str();
-    let found = CLASSES.iter().find(|(method, template, _)| *method == parts.method && *template == path);
+fn class_of(request: &Request) -> Option<CallClass> {
+    let path = request.extensions().get::<MatchedPath>()?.as_str();
+    let found = CLASSES.iter().find(|(method, template, _)| method == request.method() && *template == path);
     found.map(|(_, _, class)| *class)
 }
 
-/// What a response tells of the limit, once the caller is known.
-#[derive(Clone, Debug, Default)]
-struct Told(Arc<OnceLock<HeaderMap>>);
+/// A call that is limited, once its caller is known.
+#[derive(Clone, Debug)]
+pub(crate) struct LimitedCall {
+    class: CallClass,
+    /// What the response tells of the limit then.
+    told: Arc<OnceLock<HeaderMap>>,
+}
 
-/// Adds to each response that was counted how the tenant stands.
-pub(crate) async fn tell_limits(mut request: Request, next: Next) -> Response {
-    let told = Told::default();
-    request.extensions_mut().insert(told.clone());
-    let mut response = next.run(request).await.into_response();
-    if let Some(headers) = told.0.get() {
-        response.headers_mut().extend(headers.clone());
+impl LimitedCall {
+    /// Notes in a request that it is one, if it is.
+    pub(crate) fn note(request: &mut Request) -> Option<Self> {
+        let call = Self { class: class_of(request)?, told: Arc::default() };
+        request.extensions_mut().insert(call.clone());
+        Some(call)
     }
-    response
+
+    /// Tells in its response how the tenant stands, if it was counted.
+    pub(crate) fn tell(&self, response: &mut HeaderMap) {
+        if let Some(headers) = self.told.get() {
+            response.extend(headers.clone());
+        }
+    }
 }
 
 fn headers(standing: Standing, clock: &dyn Clock) -> HeaderMap {

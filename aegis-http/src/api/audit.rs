@@ -1,7 +1,7 @@
 //! `/audit`: every change, in the order in which it was sealed.
 
 use aegis_core::model::{EntityKey, Event, Position, SealedEvent};
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -12,6 +12,7 @@ use crate::{
     auth::Viewer,
     error::{AppError, ErrorCode},
     extract::Params,
+    json::Json,
     wire::Time,
 };
 

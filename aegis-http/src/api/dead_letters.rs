@@ -1,11 +1,10 @@
 //! `/webhooks/dead-letters`: events that a receiver did not take.
 
-use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, auth::Viewer, error::AppError, wire::Time};
+use crate::{app::App, auth::Viewer, error::AppError, json::Json, wire::Time};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_dead_letters))

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use aegis_core::engine::{Aegis, Connection, Health, Tenant};
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, auth::Maybe, error::AppError, lifecycle::Phase, options::StoreKind};
+use crate::{app::App, auth::Maybe, error::AppError, json::Json, lifecycle::Phase, options::StoreKind};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get_health)).routes(routes!(get_livez)).routes(routes!(get_readyz))

@@ -8,7 +8,6 @@ use aegis_core::{
     rules::exposure::{Attainment, Exposure, Objective},
     seams::{PolicyQuery, Scope},
 };
-use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,6 +17,7 @@ use crate::{
     auth::Viewer,
     error::AppError,
     extract::{Params, id_from},
+    json::Json,
     wire::{Time, days_ago, list_params},
 };
 

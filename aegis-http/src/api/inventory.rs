@@ -1,12 +1,12 @@
 //! `/clusters` and `/storage/locations`: what the tenant has, by configuration.
 
 use aegis_core::model::ClusterName;
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, auth::Viewer, error::AppError};
+use crate::{app::App, auth::Viewer, error::AppError, json::Json};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_clusters)).routes(routes!(list_locations))

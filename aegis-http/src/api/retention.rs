@@ -9,7 +9,7 @@ use aegis_core::{
     rules::retention::Acknowledgement,
     seams::ErrorClass,
 };
-use axum::{Json, http::StatusCode};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -21,6 +21,7 @@ use crate::{
     error::{AppError, ErrorCode},
     extract::{Body, Id, Params, id_from},
     idempotency::{IdempotencyKey, once, stray},
+    json::Json,
     wire::{Fields, Time, list_params},
 };
 

@@ -7,7 +7,6 @@ use aegis_core::{
     model::Timestamp,
     rules::health::{Tally, Trend},
 };
-use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,6 +16,7 @@ use crate::{
     auth::Viewer,
     error::AppError,
     extract::Params,
+    json::Json,
     wire::{Time, days_ago},
 };
 

@@ -4,12 +4,11 @@ use aegis_core::{
     engine::{ClusterSummary, HealthSummary},
     rules::health::HealthStatus,
 };
-use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, auth::Viewer, error::AppError, wire::Time};
+use crate::{app::App, auth::Viewer, error::AppError, json::Json, wire::Time};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get_health_summary))

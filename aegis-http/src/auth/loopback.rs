@@ -1,29 +1,26 @@
 //! Keeping web pages out of a server that asks nobody who they are.
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, Uri, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 
 use super::Access;
-use crate::{
-    app::App,
-    error::{AppError, ErrorCode},
-};
+use crate::error::{AppError, ErrorCode};
 
 /// Refuses requests that name this machine otherwise than by loopback, or come from a page that is
 /// not its own, where access is open: a page can make a browser send requests here, and by its own
 /// domain's name point any name here, but can't choose what the browser says of both.
-pub(crate) async fn refuse_strangers(State(app): State<App>, request: Request, next: Next) -> Response {
-    let open = matches!(app.options.access, Access::Open);
-    if open && !is_of_this_machine(request.headers(), request.uri()) {
-        let message = "this server asks nobody who they are, so it answers only to this machine by its \
-                       loopback names: configure tokens to use it from elsewhere";
-        return AppError::new(ErrorCode::Forbidden, message).into_response();
+///
+/// # Errors
+/// `forbidden`.
+pub(crate) fn refuse_strangers(access: &Access, request: &Request) -> Result<(), AppError> {
+    if !matches!(access, Access::Open) || is_of_this_machine(request.headers(), request.uri()) {
+        return Ok(());
     }
-    next.run(request).await
+    let message = "this server asks nobody who they are, so it answers only to this machine by its \
+                   loopback names: configure tokens to use it from elsewhere";
+    Err(AppError::new(ErrorCode::Forbidden, message))
 }
 
 fn is_of_this_machine(headers: &HeaderMap, uri: &Uri) -> bool {

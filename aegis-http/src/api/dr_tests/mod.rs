@@ -8,7 +8,7 @@ use aegis_core::{
     model::{CheckStatus, ClusterName, DrTest, DrTestId, EntityKey, Versioned},
     seams::{DrTestQuery, Scope},
 };
-use axum::{Json, http::StatusCode};
+use axum::http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::read::DrRuleBody;
@@ -22,6 +22,7 @@ use crate::{
     error::AppError,
     extract::{Body, Id, Params, id_from},
     idempotency::{IdempotencyKey, once, stray},
+    json::Json,
     wire::list_params,
 };
 

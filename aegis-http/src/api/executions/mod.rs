@@ -6,7 +6,7 @@ use aegis_core::{
     engine::{EngineError, Execute, Executed, Tenant},
     model::{EntityKey, PlanId},
 };
-use axum::{Json, http::StatusCode};
+use axum::http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::wire::ExecutionBody;
@@ -17,6 +17,7 @@ use crate::{
     error::AppError,
     extract::{Body, Id, IfMatch},
     idempotency::{IdempotencyKey, once, stray},
+    json::Json,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -7,7 +7,7 @@ use aegis_core::{
     model::{ClusterName, EntityKey, JobId, JobStatus, Timestamp},
     seams::{JobQuery, Scope},
 };
-use axum::{Json, http::StatusCode};
+use axum::http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::wire::{CreateJob, JobList};
@@ -18,6 +18,7 @@ use crate::{
     error::AppError,
     extract::{Body, Id, Params, id_from},
     idempotency::{IdempotencyKey, once, stray},
+    json::Json,
     wire::{bound, days_ago, list_params},
 };
 

@@ -7,7 +7,7 @@ use aegis_core::{
     model::{ClusterName, EntityKey, PlanHash, PlanId, PlanStatus},
     seams::{PlanQuery, Scope},
 };
-use axum::{Json, http::StatusCode, response::IntoResponse};
+use axum::{http::StatusCode, response::IntoResponse};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::wire::{ApprovePlan, CreatePlan, PlanAnswer, PlanBody, PlanList};
@@ -18,6 +18,7 @@ use crate::{
     error::AppError,
     extract::{Body, Id, IfMatch, Nothing, OptionalBody, Params, etag},
     idempotency::{IdempotencyKey, once, stray},
+    json::Json,
     wire::list_params,
 };
 

@@ -10,7 +10,10 @@ use aegis_core::{
     model::{ClusterName, EntityKey, PolicyId, Slot, Versioned},
     seams::{ErrorClass, PolicyQuery, Scope, Window},
 };
-use axum::{Json, http::StatusCode, response::IntoResponse};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
@@ -26,6 +29,7 @@ use crate::{
     error::{AppError, ErrorCode},
     extract::{Body, Id, IfMatch, Nothing, OptionalBody, Params, etag},
     idempotency::{IdempotencyKey, once, stray},
+    json::{self, Json},
     wire::{Time, list_params},
 };
 
@@ -89,7 +93,7 @@ async fn made_before(tenant: &Tenant, made: EntityKey) -> Result<PolicyView, Eng
 async fn list_policies(
     Viewer(tenant): Viewer,
     Params(params): Params<PolicyParams>,
-) -> Result<Json<PolicyList>, AppError> {
+) -> Result<Response, AppError> {
     let page = params.page();
     let mut window = page.window()?;
     if page.limit.is_none() {
@@ -100,13 +104,14 @@ async fn list_policies(
     query.enabled = params.enabled;
     let listing = tenant.policies(query).await?;
     let last = listing.items.last().map(|view| (view.policy.created_at, view.policy.id.as_uuid()));
-    Ok(Json(PolicyList {
+    let frame = PolicyList {
         next_cursor: last
             .filter(|_| page.limit.is_some())
             .and_then(|last| page.next_cursor(listing.items.len(), Some(last))),
-        policies: listing.items.iter().map(PolicyBody::of).collect(),
+        policies: Vec::new(),
         total: listing.total,
-    }))
+    };
+    Ok(json::long(&frame, "policies", listing.items, PolicyBody::of))
 }
 
 /// One policy, with its newest slots.

@@ -5,7 +5,7 @@ use aegis_core::{
     model::{DisplayName, RecordId, Timestamp},
     seams::{RecordQuery, Scope},
 };
-use axum::{Json, extract::Path, http::StatusCode};
+use axum::{extract::Path, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -16,6 +16,7 @@ use crate::{
     auth::{Admin, Operator, Viewer},
     error::AppError,
     extract::{Body, Id},
+    json::Json,
     wire::Fields,
 };
 

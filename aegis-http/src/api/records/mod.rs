@@ -8,7 +8,6 @@ use aegis_core::{
     model::{ClusterName, RecordId, RecordState, StorageBackend, Timestamp},
     seams::{RecordQuery, Scope},
 };
-use axum::Json;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::wire::{RecordAnswer, RecordBody, RecordList};
@@ -17,6 +16,7 @@ use crate::{
     auth::Viewer,
     error::AppError,
     extract::{Id, Params, id_from},
+    json::Json,
     wire::{bound, days_ago, list_params},
 };
 

@@ -5,7 +5,7 @@ use aegis_core::{
     model::{EntityKey, RecordId, Verification, VerificationLevel, Versioned},
     seams::BrowsePage,
 };
-use axum::{Json, http::StatusCode};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -16,6 +16,7 @@ use crate::{
     error::AppError,
     extract::{Id, OptionalBody, Params},
     idempotency::{IdempotencyKey, once, stray},
+    json::Json,
     wire::{Fields, Time, lines, list_params},
 };
 
