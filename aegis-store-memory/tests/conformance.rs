@@ -153,7 +153,7 @@ mod mutants {
         tenants_are_those_that_own_something: TenantsAreForgotten;
         jobs_are_found_by_each_filter: Ignores(JobCluster), Ignores(JobStatuses), Ignores(JobLive),
             Ignores(JobPolicy), Ignores(JobLocation), Ignores(JobFrom), Ignores(JobTo), Ignores(JobHidden);
-        records_are_found_by_each_filter: Ignores(RecordCluster), Ignores(RecordPolicy),
+        records_are_found_by_each_filter: Ignores(RecordCluster), Ignores(RecordPolicy), Ignores(RecordManual),
             Ignores(RecordStates), Ignores(RecordLocation), Ignores(RecordBackend), Ignores(RecordChain),
             Ignores(RecordFrom), Ignores(RecordTo), Ignores(RecordDueBy);
         plans_are_found_by_each_filter: Ignores(PlanCluster), Ignores(PlanStatus), Ignores(PlanRecord);

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../migrations/0001_init.sql")),
     (2, "tally", include_str!("../migrations/0002_tally.sql")),
     (3, "log", include_str!("../migrations/0003_log.sql")),
+    (4, "manual", include_str!("../migrations/0004_manual.sql")),
 ];
 
 const ACTION: &str = "bring the database's schema up to date";

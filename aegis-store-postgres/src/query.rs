@@ -63,6 +63,7 @@ fn matching_records(query: &RecordQuery) -> Select {
         ids,
         cluster,
         policy,
+        manual,
         states,
         location,
         backend,
@@ -77,6 +78,9 @@ fn matching_records(query: &RecordQuery) -> Select {
     select.among(ids.iter().map(|id| id.as_uuid()));
     select.may_be(Column::Cluster, cluster.as_ref().map(|cluster| cluster.as_str()));
     select.may_be(Column::Policy, policy.map(|policy| policy.as_uuid()));
+    if *manual {
+        select.when("t.policy is null");
+    }
     select.status_in(&states.iter().map(|state| state.as_str()).collect::<Vec<_>>());
     if location.is_some() || backend.is_some() {
         let copy = matching_copy(query, &mut select);

@@ -14,6 +14,7 @@ pub(crate) const VERSIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../migrations/0001_init.sql")),
     (2, "tally", include_str!("../migrations/0002_tally.sql")),
     (3, "log", include_str!("../migrations/0003_log.sql")),
+    (4, "manual", include_str!("../migrations/0004_manual.sql")),
 ];
 
 /// What marks a file as one of ours, as the first version sets it.

@@ -271,6 +271,12 @@ pub(crate) fn records(query: &RecordQuery) -> Select<'_> {
     if select.narrow(Column::Policy, query.policy.map(|id| Arg::Uuid(id.as_uuid())), "policy") && present {
         select.by("policy_present");
     }
+    if query.manual {
+        select.and("policy is null");
+        if query.cluster.is_some() {
+            select.by("manual");
+        }
+    }
     select.narrow(Column::Chain, query.chain.map(|id| Arg::Uuid(id.as_uuid())), "chain");
     select.named(query.ids.iter().map(|id| id.as_uuid()));
     if let Some(copy) = copies(query) {

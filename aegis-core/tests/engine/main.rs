@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod adversity;
+mod attainment;
 mod compliance;
 mod counting;
 mod coverage;

@@ -76,6 +76,7 @@ fn lists(scope: &Scope) -> Vec<Statement> {
             (q.cluster, q.policy, q.location) = (cluster(), policy(), Some(fixtures::location()));
             (q.from, q.to, q.due_by, q.chain) = (at, at, at, Some(fixtures::id(3)));
             (q.states, q.backend) = (vec![RecordState::Available], Some(StorageBackend::S3));
+            q.manual = true;
         });
         both!(query::record_totals, RecordQuery, |q| {
             (q.location, q.backend) = (Some(fixtures::location()), Some(StorageBackend::Local));

@@ -104,6 +104,7 @@ async fn template(server: &str, admin: &mut PgConnection) -> String {
     include_str!("../../migrations/0001_init.sql").hash(&mut hasher);
     include_str!("../../migrations/0002_tally.sql").hash(&mut hasher);
     include_str!("../../migrations/0003_log.sql").hash(&mut hasher);
+    include_str!("../../migrations/0004_manual.sql").hash(&mut hasher);
     let name = format!("template_{:x}", hasher.finish());
     execute(admin, "select pg_advisory_lock(4711)").await;
     let known: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")

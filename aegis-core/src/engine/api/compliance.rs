@@ -1,25 +1,14 @@
-//! Compliance: how every policy stands against its objectives now, and how it stood over a time.
+//! Compliance: how every policy stands against its objectives now.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-
-use super::{PolicyView, Tenant, assess::Assessed};
+use super::{Tenant, assess::Assessed};
 use crate::{
     engine::{
         EngineError,
-        decide::{PointBook, is_ahead, run_facts, suspensions},
+        decide::{is_ahead, run_facts},
     },
-    model::{
-        BackupRecord, ClusterName, DisplayName, Policy, PolicyId, PolicyState, Rpo, Rto, StorageUri,
-        Timestamp, Versioned,
-    },
+    model::{ClusterName, DisplayName, PolicyId, PolicyState, Rpo, Rto, Timestamp},
     rules::{
-        exposure::{
-            self, Attainment, AttainmentInput, Book, ErrorBudget, Exposure, ExposureSpread, Objective,
-            RpoStatus, RpoVerdict, TargetFrom, hours_rounded_up, rpo_issue,
-        },
+        exposure::{RpoStatus, RpoVerdict, hours_rounded_up, rpo_issue},
         rto::{RtoStatus, RtoVerdict},
     },
 };
@@ -140,28 +129,6 @@ impl PolicyCompliance {
     }
 }
 
-/// How a policy kept its RPO over a time, by both books.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PolicyAttainment {
-    /// The policy.
-    pub policy: PolicyId,
-    /// The time asked about.
-    pub window: exposure::Window,
-    /// The present: what lies after it is not judged.
-    pub assessed_at: Timestamp,
-    /// What would be lost at that instant if only this location were left; one that could not give
-    /// anything back is not named.
-    pub by_location: BTreeMap<StorageUri, Exposure>,
-    /// As was known then: a point counts until it was found bad.
-    pub as_known: Attainment,
-    /// As is known now: a point that was found bad never counted.
-    pub restated: Attainment,
-    /// How exposure was spread over the counted time, as was known then.
-    pub spread: ExposureSpread,
-    /// For how long the RPO might be missed at [`Objective::DEFAULT`], and was, as was known then.
-    pub budget: ErrorBudget,
-}
-
 impl Tenant {
     /// How every policy stands against its objectives now, or those of one cluster.
     ///
@@ -188,85 +155,6 @@ impl Tenant {
             non_compliant_policies: total - compliant,
             policies: answers,
         })
-    }
-
-    /// The exact share of the time from `from` to `to` in which a policy kept its RPO, with its worst
-    /// exposure, its unprotected time and its violations: as was known then, and as is known now;
-    /// how exposure was spread, and what is left of the time in which it might have been missed; and
-    /// what each location by itself could give back now.
-    ///
-    /// Counted from the policy's making. Time in which it was disabled or had no RPO counts in the
-    /// raw shares alone; each target holds from when it was set.
-    ///
-    /// # Errors
-    /// `NotFound`; `InvalidInput` if `to` is not after `from`.
-    pub async fn attainment(
-        &self,
-        policy: PolicyId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<PolicyAttainment, EngineError> {
-        let view = [self.policy(policy).await?];
-        let attained = self.attainments(&view, from, to).await?.pop();
-        attained.ok_or_else(|| EngineError::not_found("policy", policy))
-    }
-
-    /// The same of several policies, in their order. The records of each cluster are read once.
-    ///
-    /// # Errors
-    /// `InvalidInput` if `to` is not after `from`.
-    pub async fn attainments(
-        &self,
-        policies: &[PolicyView],
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<PolicyAttainment>, EngineError> {
-        if to <= from {
-            return Err(EngineError::field("to", "it must be after `from`"));
-        }
-        let (window, now) = (exposure::Window { from, until: to }, self.core.clock.now());
-        let clusters: BTreeSet<_> = policies.iter().map(|view| &view.policy.cluster).collect();
-        let mut attained = BTreeMap::new();
-        for cluster in clusters {
-            let records = self.core.records_since(&self.tenant, cluster, from.min(now)).await?;
-            let books = Books::of(&records);
-            for view in policies.iter().filter(|view| view.policy.cluster == *cluster) {
-                attained.insert(view.policy.id, books.attained(view, window, now));
-                // Nothing in a sweep waits: in between, others get their turn.
-                tokio::task::yield_now().await;
-            }
-        }
-        Ok(policies.iter().filter_map(|view| attained.remove(&view.policy.id)).collect())
-    }
-}
-
-/// What counted in a cluster, as was known at each time and as is known now.
-struct Books<'a> {
-    as_known: PointBook<'a>,
-    restated: PointBook<'a>,
-}
-
-impl<'a> Books<'a> {
-    fn of(records: &'a [Versioned<BackupRecord>]) -> Self {
-        let book = |book| PointBook::new(records.iter().map(|record| &**record), book);
-        Self { as_known: book(Book::AsKnown), restated: book(Book::Restated) }
-    }
-
-    fn attained(&self, view: &PolicyView, window: exposure::Window, now: Timestamp) -> PolicyAttainment {
-        let (policy, state) = (&*view.policy, view.state.as_deref());
-        let (as_known, spread) = over_window(policy, state, &self.as_known, window, now, |input| {
-            (exposure::attainment(input), exposure::exposure_spread(input))
-        });
-        PolicyAttainment {
-            policy: policy.id,
-            window,
-            assessed_at: now,
-            by_location: self.as_known.by_location(policy, now),
-            as_known,
-            restated: attained(policy, state, &self.restated, window, now),
-            spread,
-            budget: Objective::DEFAULT.budget(&as_known.share),
-        }
     }
 }
 
@@ -316,39 +204,4 @@ fn standstill(state: &PolicyState) -> String {
          settled. Check the clock, then save the policy again to resume from now.",
         state.watermark
     )
-}
-
-/// A policy's attainment over a window, from the records of its cluster.
-pub(super) fn attained(
-    policy: &Policy,
-    state: Option<&PolicyState>,
-    book: &PointBook<'_>,
-    window: exposure::Window,
-    now: Timestamp,
-) -> Attainment {
-    over_window(policy, state, book, window, now, exposure::attainment)
-}
-
-/// What `rule` makes of a policy's history over a window.
-fn over_window<T>(
-    policy: &Policy,
-    state: Option<&PolicyState>,
-    book: &PointBook<'_>,
-    window: exposure::Window,
-    now: Timestamp,
-    rule: impl FnOnce(&AttainmentInput<'_>) -> T,
-) -> T {
-    let terms = state.map_or_else(Vec::new, |state| state.terms.clone());
-    let points = book.of(policy, &terms);
-    // A term without a target is suspended; which target stands there does not matter.
-    let target = |rpo: Option<Rpo>| rpo.map_or(Duration::MAX, |rpo| rpo.0);
-    let targets: Vec<_> =
-        terms.iter().map(|term| TargetFrom { from: term.from, target: target(term.rpo) }).collect();
-    rule(&AttainmentInput {
-        points: &points,
-        window,
-        now,
-        targets: &targets,
-        suspensions: &suspensions(&terms),
-    })
 }

@@ -7,7 +7,7 @@ use std::{
 
 use futures::future;
 
-use super::{Tenant, assess::Assessed, compliance::attained};
+use super::{Tenant, assess::Assessed, attainment::attained};
 use crate::{
     engine::{
         Aegis, Connection, EngineError, Health,

@@ -1,6 +1,7 @@
 //! What can be asked of the engine, typed.
 
 mod assess;
+mod attainment;
 mod compliance;
 mod coverage;
 mod dead_letters;
@@ -19,7 +20,8 @@ mod tenant;
 mod tickets;
 mod verify_log;
 
-pub use compliance::{Compliance, ComplianceStatus, PolicyAttainment, PolicyCompliance};
+pub use attainment::PolicyAttainment;
+pub use compliance::{Compliance, ComplianceStatus, PolicyCompliance};
 pub use coverage::{ClusterCoverage, Coverage};
 pub use dead_letters::DeadLetter;
 pub use dr_tests::{DrSubject, NewDrTest};

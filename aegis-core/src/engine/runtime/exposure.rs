@@ -235,26 +235,6 @@ impl Core {
         query.states = states.to_vec();
         self.all_records(query).await
     }
-
-    /// The records of a cluster that were there at some time after `since`: the others say nothing of it.
-    /// Read by the page, so that those are not all kept in mind.
-    pub(crate) async fn records_since(
-        &self,
-        tenant: &TenantId,
-        cluster: &ClusterName,
-        since: Timestamp,
-    ) -> Result<Vec<Versioned<BackupRecord>>, EngineError> {
-        let mut query = RecordQuery::new(Scope::Tenant(tenant.clone()));
-        query.cluster = Some(cluster.clone());
-        let mut there = Vec::new();
-        let was_there = |record: &Versioned<BackupRecord>| was_there(record, since);
-        while self.next_records(&mut query, |page| there.extend(page.into_iter().filter(was_there))).await? {}
-        Ok(there)
-    }
-}
-
-fn was_there(record: &BackupRecord, since: Timestamp) -> bool {
-    record.lifecycle.unusable_since().is_none_or(|gone| gone > since)
 }
 
 fn written_record(change: &crate::seams::Change) -> Option<Arc<BackupRecord>> {

@@ -36,11 +36,10 @@ impl Core {
         let scope = Scope::Tenant(tenant.clone());
         let mut query = RecordQuery::new(scope.clone());
         query.cluster = Some(key.cluster.clone());
-        query.policy = key.policy;
+        (query.policy, query.manual) = (key.policy, key.policy.is_none());
         query.location = Some(key.location.clone());
         query.states = RecordState::THERE.to_vec();
-        let mut records = self.all_records(query).await?;
-        records.retain(|record| record.policy == key.policy);
+        let records = self.all_records(query).await?;
         let policy = self.policy_of(&scope, key.policy).await?;
         Ok(Group {
             tenant: tenant.clone(),

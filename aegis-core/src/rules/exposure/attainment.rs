@@ -105,6 +105,15 @@ pub fn attainment(input: &AttainmentInput<'_>) -> Attainment {
     tally.total
 }
 
+/// The oldest recovery point time that was ever the newest to count: points that are older change
+/// nothing. `None` if nothing counted at some time, so that any older one might.
+#[must_use]
+pub fn oldest_needed(input: &AttainmentInput<'_>) -> Option<Timestamp> {
+    let mut oldest = Some(Timestamp::MAX);
+    walk(input, |step, _| oldest = oldest.zip(step.newest).map(|(oldest, newest)| oldest.min(newest)));
+    oldest
+}
+
 /// Walks through the time that counts at all, with whether it is suspended.
 pub(super) fn walk(input: &AttainmentInput<'_>, mut visit: impl FnMut(Step, bool)) {
     walk_terms(input, |step, term| visit(step, term.suspended));

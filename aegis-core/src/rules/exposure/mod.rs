@@ -17,7 +17,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use attainment::{Attainment, AttainmentInput, Share, TargetFrom, Violations, Window, attainment};
+pub use attainment::{
+    Attainment, AttainmentInput, Share, TargetFrom, Violations, Window, attainment, oldest_needed,
+};
 pub use issue::{RunFacts, hours_rounded_up, rpo_issue};
 pub use points::{
     Book, CountingPoint, Exposure, ExposurePoint, exposure_at, exposure_by_location, recovery_point,

@@ -70,6 +70,7 @@ impl RecordQuery {
             ids,
             cluster,
             policy,
+            manual,
             states,
             location,
             backend,
@@ -83,6 +84,7 @@ impl RecordQuery {
             && is_any(ids, &record.id)
             && is(cluster.as_ref(), &record.cluster)
             && is_some(policy.as_ref(), record.policy.as_ref())
+            && (!manual || record.policy.is_none())
             && is_any(states, &record.state())
             && ((location.is_none() && backend.is_none())
                 || record.copies.iter().any(|copy| self.matches_copy(copy)))

@@ -163,6 +163,8 @@ queries! {
         cluster: Option<ClusterName> = None,
         /// Of this policy.
         policy: Option<PolicyId> = None,
+        /// Of no policy alone.
+        manual: bool = false,
         /// In one of these states; any when empty.
         states: Vec<RecordState> = Vec::new(),
         /// With a copy in this location, gone or not.

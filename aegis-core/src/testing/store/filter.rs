@@ -56,6 +56,7 @@ filters! {
         RecordScope: scope = Scope::Everyone,
         RecordCluster: cluster = None,
         RecordPolicy: policy = None,
+        RecordManual: manual = false,
         RecordStates: states = Vec::new(),
         RecordLocation: location = None,
         RecordBackend: backend = None,

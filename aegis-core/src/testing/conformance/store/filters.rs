@@ -87,7 +87,7 @@ pub async fn jobs_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     ]);
 }
 
-/// Ids, cluster, policy, states, location and kind of storage of one copy, chain, time, what is due.
+/// Ids, cluster, policy or none, states, location and kind of storage of one copy, chain, time, what is due.
 pub async fn records_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
     let Some(fresh) = harness.fresh().await else { return };
     let store = fresh.store();
@@ -121,6 +121,9 @@ pub async fn records_are_found_by_each_filter<H: StoreHarness>(harness: &H) {
         |query| (query.ids, query.cluster) = (vec![id(1), id(2)], Some(cluster("c2"))) => [2],
         |query| query.cluster = Some(cluster("c2")) => [2],
         |query| query.policy = Some(id(100)) => [3],
+        |query| query.manual = true => [9, 8, 7, 6, 5, 4, 2, 1],
+        |query| (query.manual, query.cluster) = (true, Some(cluster("c1"))) => [9, 8, 7, 6, 5, 4, 1],
+        |query| (query.manual, query.policy) = (true, Some(id(100))) => [],
         |query| query.states = vec![RecordState::Available, RecordState::Expired] => [9, 8, 4, 3, 2, 1],
         |query| query.states = vec![RecordState::Expired, RecordState::Deleting] => [6, 5, 4],
         |query| query.states = vec![RecordState::Deleted] => [7],
