@@ -301,6 +301,7 @@ mod tests {
     }
 
     /// What is told of one of a few records: of some policy or none, in some locations, here or gone.
+    #[expect(clippy::unwrap_used, reason = "a test stops where a name is not sound")]
     fn told() -> impl Strategy<Value = BackupRecord> {
         let lies_in = subsequence(vec!["s3://one/", "s3://two/", "file:///three/"], 1..=3);
         let holds = subsequence(vec!["app", "db"], 1..=2);
