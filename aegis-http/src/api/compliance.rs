@@ -2,7 +2,7 @@
 
 use aegis_core::{
     engine::{Compliance, ComplianceStatus, PolicyCompliance},
-    model::ClusterName,
+    model::{ClusterName, DisplayName, PolicyId},
     rules::{
         exposure::RpoStatus,
         rto::{RtoBasis, RtoStatus},
@@ -61,9 +61,12 @@ pub(crate) struct ComplianceBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PolicyCompliance)]
 pub(crate) struct PolicyComplianceBody {
-    policy_id: String,
-    policy_name: String,
-    cluster: String,
+    #[schema(value_type = String)]
+    policy_id: PolicyId,
+    #[schema(value_type = String)]
+    policy_name: DisplayName,
+    #[schema(value_type = String)]
+    cluster: ClusterName,
     #[serde(skip_serializing_if = "Option::is_none")]
     rpo_target_hours: Option<Hours>,
     /// Rounded up to one decimal; `null` if it is unknown, which is not compliant.
@@ -169,9 +172,9 @@ impl PolicyComplianceBody {
     fn of(policy: &PolicyCompliance) -> Self {
         let estimate = policy.rto.and_then(|rto| rto.estimate);
         Self {
-            policy_id: policy.policy.to_string(),
-            policy_name: policy.name.to_string(),
-            cluster: policy.cluster.to_string(),
+            policy_id: policy.policy,
+            policy_name: policy.name.clone(),
+            cluster: policy.cluster.clone(),
             rpo_target_hours: policy.rpo_target.map(|rpo| Hours(rpo.0)),
             rpo_actual_hours: policy.rpo_actual_hours(),
             rpo_compliant: policy.rpo_compliant(),

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use aegis_core::{
     engine::{JobView, NewJob, Tenant},
-    model::{Attempt, BackupJob, BackupKind, Bytes, ClusterName, Failure, Labels, Sizes},
+    model::{
+        Attempt, BackupJob, BackupKind, Bytes, ClusterName, DisplayName, Failure, JobId, Labels,
+        NamespacePattern, PolicyId, Principal, RecordId, Sizes, StorageUri,
+    },
     seams::{Feature, ProgressReport},
 };
 use serde::{Deserialize, Serialize};
@@ -105,20 +108,27 @@ pub(crate) struct JobList {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BackupJob)]
 pub(crate) struct JobBody {
-    id: String,
-    name: String,
-    cluster: String,
-    namespaces: Vec<String>,
+    #[schema(value_type = String)]
+    id: JobId,
+    #[schema(value_type = String)]
+    name: DisplayName,
+    #[schema(value_type = String)]
+    cluster: ClusterName,
+    #[schema(value_type = Vec<String>)]
+    namespaces: Vec<NamespacePattern>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    exclude_namespaces: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    exclude_namespaces: Vec<NamespacePattern>,
     include_volumes: bool,
-    storage_backend: String,
-    storage_location: String,
+    storage_backend: &'static str,
+    #[schema(value_type = String)]
+    storage_location: StorageUri,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl_hours: Option<wire::Hours>,
-    labels: BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: Labels,
     /// `pending`, `in_progress`, `completed`, `partially_failed`, `failed` or `cancelled`.
-    status: String,
+    status: &'static str,
     /// The generated name of what the newest attempt makes, whatever the driver.
     velero_backup_name: Option<String>,
     started_at: Option<Time>,
@@ -130,13 +140,16 @@ pub(crate) struct JobBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<String>,
     created_at: Time,
-    created_by: String,
-    kind: String,
+    #[schema(value_type = String)]
+    created_by: Principal,
+    kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    policy_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    policy_id: Option<PolicyId>,
     /// The record that it made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    record_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    record_id: Option<RecordId>,
     /// Each attempt, the oldest first.
     attempts: Vec<AttemptBody>,
     /// Since when it is asked to end.
@@ -274,17 +287,17 @@ impl JobBody {
     pub(crate) fn of(job: &BackupJob) -> Self {
         let sizes = job.result.as_ref().map(|result| SizesBody::of(&result.sizes));
         Self {
-            id: job.id.to_string(),
-            name: job.name.to_string(),
-            cluster: job.cluster.to_string(),
-            namespaces: wire::texts(job.namespaces.include()),
-            exclude_namespaces: wire::texts(job.namespaces.exclude()),
+            id: job.id,
+            name: job.name.clone(),
+            cluster: job.cluster.clone(),
+            namespaces: job.namespaces.include().to_vec(),
+            exclude_namespaces: job.namespaces.exclude().to_vec(),
             include_volumes: job.include_volumes,
-            storage_backend: job.location.backend().to_string(),
-            storage_location: job.location.to_string(),
+            storage_backend: job.location.backend().as_str(),
+            storage_location: job.location.clone(),
             ttl_hours: job.ttl.map(wire::Hours),
-            labels: wire::labels(&job.labels),
-            status: job.status.to_string(),
+            labels: job.labels.clone(),
+            status: job.status.as_str(),
             velero_backup_name: job.current_attempt().map(|attempt| attempt.name.to_string()),
             started_at: job.started_at.map(Time),
             completed_at: job.completed_at.map(Time),
@@ -293,10 +306,10 @@ impl JobBody {
             error_message: job.failure.as_ref().map(message_of),
             suggestion: job.failure.as_ref().and_then(|failure| failure.suggestion.clone()),
             created_at: job.created_at.into(),
-            created_by: job.created_by.to_string(),
-            kind: job.kind.to_string(),
-            policy_id: job.policy.map(|id| id.to_string()),
-            record_id: job.result.as_ref().map(|result| result.record.to_string()),
+            created_by: job.created_by.clone(),
+            kind: job.kind.as_str(),
+            policy_id: job.policy,
+            record_id: job.result.as_ref().map(|result| result.record),
             attempts: job.attempts.iter().map(AttemptBody::of).collect(),
             cancel_requested_at: job.cancel_requested_at.map(Time),
             warnings: lines(&job.warnings),

@@ -1,11 +1,12 @@
 //! DR policies as answers show them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use aegis_core::{
     engine::{PolicyView, Tenant},
     model::{
-        BackupJob, ClusterName, Frequency, JobId, Policy, Schedule, ScheduleOptions, Slot, SlotOutcome,
+        BackupJob, ClusterName, DisplayName, Frequency, JobId, JobStatus, Labels, NamespacePattern, Policy,
+        PolicyId, Principal, Schedule, ScheduleOptions, Slot, SlotOutcome, StorageUri, VerificationLevel,
         Versioned,
     },
     seams::Feature,
@@ -59,12 +60,17 @@ pub(crate) struct SlotList {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DrPolicy)]
 pub(crate) struct PolicyBody {
-    id: String,
-    name: String,
+    #[schema(value_type = String)]
+    id: PolicyId,
+    #[schema(value_type = String)]
+    name: DisplayName,
     description: String,
-    cluster: String,
-    namespaces: Vec<String>,
-    exclude_namespaces: Vec<String>,
+    #[schema(value_type = String)]
+    cluster: ClusterName,
+    #[schema(value_type = Vec<String>)]
+    namespaces: Vec<NamespacePattern>,
+    #[schema(value_type = Vec<String>)]
+    exclude_namespaces: Vec<NamespacePattern>,
     schedule: String,
     /// The schedule in English.
     schedule_human: String,
@@ -81,8 +87,9 @@ pub(crate) struct PolicyBody {
     retention_days: Option<u32>,
     retention: RetentionBody,
     include_volumes: bool,
-    storage_backend: String,
-    storage_location: String,
+    storage_backend: &'static str,
+    #[schema(value_type = String)]
+    storage_location: StorageUri,
     #[serde(skip_serializing_if = "Option::is_none")]
     rpo_hours: Option<Hours>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,23 +100,25 @@ pub(crate) struct PolicyBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_run_at: Option<Time>,
     last_run_at: Option<Time>,
-    last_run_status: Option<String>,
-    kind: String,
+    last_run_status: Option<&'static str>,
+    kind: &'static str,
     priority: i32,
     /// How many attempts a job may have.
     max_attempts: u32,
     /// How long an attempt may run.
     timeout_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verify: Option<String>,
+    verify: Option<&'static str>,
     count_partial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    count_verified: Option<String>,
+    count_verified: Option<&'static str>,
     /// The DR tests that prove it.
     #[serde(skip_serializing_if = "Option::is_none")]
     dr_test: Option<DrRuleBody>,
-    labels: BTreeMap<String, String>,
-    created_by: String,
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: Labels,
+    #[schema(value_type = String)]
+    created_by: Principal,
     /// Why it may not do what it seems to promise; said when it is made or changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -160,12 +169,12 @@ impl PolicyBody {
         let policy: &Policy = &view.policy;
         let state = view.state.as_deref();
         Self {
-            id: policy.id.to_string(),
-            name: policy.name.to_string(),
+            id: policy.id,
+            name: policy.name.clone(),
             description: policy.description.clone(),
-            cluster: policy.cluster.to_string(),
-            namespaces: wire::texts(policy.namespaces.include()),
-            exclude_namespaces: wire::texts(policy.namespaces.exclude()),
+            cluster: policy.cluster.clone(),
+            namespaces: policy.namespaces.include().to_vec(),
+            exclude_namespaces: policy.namespaces.exclude().to_vec(),
             schedule: schedule_text(&policy.schedule),
             schedule_human: view.schedule_human.clone(),
             frequency: match policy.schedule {
@@ -177,8 +186,8 @@ impl PolicyBody {
             retention_days: policy.retention.keep.days,
             retention: RetentionBody::of(&policy.retention),
             include_volumes: policy.include_volumes,
-            storage_backend: policy.location.backend().to_string(),
-            storage_location: policy.location.to_string(),
+            storage_backend: policy.location.backend().as_str(),
+            storage_location: policy.location.clone(),
             rpo_hours: policy.rpo.map(|rpo| Hours(rpo.0)),
             rto_hours: policy.rto.map(|rto| Hours(rto.0)),
             enabled: policy.enabled,
@@ -186,17 +195,17 @@ impl PolicyBody {
             updated_at: policy.updated_at.into(),
             next_run_at: state.and_then(|state| state.next_run_at).map(Time),
             last_run_at: state.and_then(|state| state.last_run_at).map(Time),
-            last_run_status: state.and_then(|state| state.last_run_status).map(|status| status.to_string()),
-            kind: policy.kind.to_string(),
+            last_run_status: state.and_then(|state| state.last_run_status).map(JobStatus::as_str),
+            kind: policy.kind.as_str(),
             priority: policy.priority,
             max_attempts: policy.max_attempts.get(),
             timeout_seconds: policy.timeout.as_secs(),
-            verify: policy.verify.map(|level| level.to_string()),
+            verify: policy.verify.map(VerificationLevel::as_str),
             count_partial: policy.count_partial,
-            count_verified: policy.count_verified.map(|level| level.to_string()),
+            count_verified: policy.count_verified.map(VerificationLevel::as_str),
             dr_test: policy.dr_test.as_ref().map(DrRuleBody::of),
-            labels: wire::labels(&policy.labels),
-            created_by: policy.created_by.to_string(),
+            labels: policy.labels.clone(),
+            created_by: policy.created_by.clone(),
             warnings: Vec::new(),
             run_history: None,
         }
