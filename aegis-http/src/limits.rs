@@ -149,7 +149,11 @@ impl Limiter {
 
 fn class_of(request: &Request) -> Option<CallClass> {
     let path = request.extensions().get::<MatchedPath>()?.as_str();
-    let found = CLASSES.iter().find(|(method, template, _)| method == request.method() && *template == path);
+    // Whoever mounts the router may put something before the path.
+    let is_of = |(method, template, _): &&(Method, &str, CallClass)| {
+        method == request.method() && path.ends_with(template)
+    };
+    let found = CLASSES.iter().find(is_of);
     found.map(|(_, _, class)| *class)
 }
 

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Where everything is that is taken only while the server serves.
-const API: &str = "/api/";
+const API: &str = "/api/v1/";
 /// The header that carries a request's id, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

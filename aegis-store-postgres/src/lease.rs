@@ -6,7 +6,7 @@ use aegis_core::seams::{Claim, Fence, Generation, HolderId, Lease, LeaseName, St
 use sqlx::{Row, postgres::PgRow};
 
 use crate::{
-    error,
+    error::{self, Fate},
     statement::{Statement, signed, unsigned},
     store::PostgresStore,
 };
@@ -62,8 +62,11 @@ impl PostgresStore {
     ) -> Result<Claim, StoreError> {
         let statement = claim(name, holder, ttl);
         for _ in 0..ATTEMPTS {
-            let rows = self.acquire_reserved(CLAIM).await?.fetch(&statement).await;
-            let rows = rows.map_err(|error| error::write(CLAIM, error))?;
+            let rows = match self.acquire_reserved(CLAIM).await?.fetch(&statement).await {
+                // Two who claim what nobody ever held meet in the index that fences look into.
+                Err(error) if error::fate(&error) == Fate::Refused => continue,
+                rows => rows.map_err(|error| error::write(CLAIM, error))?,
+            };
             if let Some(answer) =
                 rows.first().map(|row| answer(row, name, holder, ttl)).transpose()?.flatten()
             {

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::{
     connection::Lent,
-    session::{self, Keeper, Session, within},
+    session::{self, Keeper, PING, Session, within},
 };
 
 /// A session that was lent longer ago is ended.
@@ -91,18 +91,27 @@ impl Pool {
         future::join_all(swept.removed.into_iter().map(Session::end)).await;
     }
 
-    /// Lends none any more, and ends every session: those that are lent once they are answered.
+    /// Lends none any more, and ends every session: those that are lent once they are answered, those
+    /// that are being made after the statement that they are made for.
     pub(crate) async fn close(&self) {
-        let free = self.places.retain(|_, _| false);
+        self.end_free().await;
         self.places.close();
-        future::join_all(free.removed.into_iter().map(Session::end)).await;
         loop {
             let left = self.places.manager().left.notified();
-            if self.places.status().size == 0 {
+            // One may have come back just before the end, for somebody who was then sent away.
+            self.end_free().await;
+            let status = self.places.status();
+            if status.size == 0 && status.waiting == 0 {
                 return;
             }
-            left.await;
+            // Who gives up connecting tells nobody.
+            within(PING, left).await;
         }
+    }
+
+    async fn end_free(&self) {
+        let free = self.places.retain(|_, _| false);
+        future::join_all(free.removed.into_iter().map(Session::end)).await;
     }
 }
 
@@ -110,6 +119,6 @@ impl Sweeps {
     /// Whether it is time for the next, which counts as done from now on.
     fn are_due(&self) -> bool {
         let now = self.began.elapsed().as_secs() / SWEEP.as_secs();
-        self.last.swap(now, Ordering::Relaxed) < now
+        self.last.fetch_max(now, Ordering::Relaxed) < now
     }
 }

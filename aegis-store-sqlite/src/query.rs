@@ -273,7 +273,8 @@ pub(crate) fn records(query: &RecordQuery) -> Select<'_> {
     }
     if query.manual {
         select.and("policy is null");
-        if query.cluster.is_some() {
+        // Its index has what is gone, too.
+        if query.cluster.is_some() && !present {
             select.by("manual");
         }
     }

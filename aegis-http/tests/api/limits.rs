@@ -95,3 +95,17 @@ async fn what_is_counted_is_in_the_document() {
     }
     assert!(count > 5, "{count} classes were found");
 }
+
+#[tokio::test]
+async fn a_router_that_is_mounted_below_a_path_is_limited_and_drained_all_the_same() {
+    let mut world = limited();
+    world.router = axum::Router::new().nest("/recovery", world.router);
+    let create = || Ask::new("POST", "/recovery/api/v1/backups/jobs").json(JOB).token("operator");
+    for _ in 0..10 {
+        world.ask(create()).await.with(201);
+    }
+    world.ask(create()).await.refused(429, "rate_limited");
+    world.lifecycle.drain();
+    world.ask(create()).await.refused(503, "service_unavailable");
+    world.get("/recovery/livez").await.with(200);
+}

@@ -63,8 +63,8 @@ impl Tenant {
         attained.ok_or_else(|| EngineError::not_found("policy", policy))
     }
 
-    /// The same of several policies, in their order. Costs what was made in that time, and what of before
-    /// was the newest in it.
+    /// The same of several policies, in their order. Costs what was made since `from`, and what of before
+    /// was the newest then.
     ///
     /// # Errors
     /// `InvalidInput` if `to` is not after `from`.

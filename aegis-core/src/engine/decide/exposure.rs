@@ -21,8 +21,8 @@ pub(crate) struct PolicyStanding {
     pub(crate) last_success: Option<Timestamp>,
 }
 
-/// The records that matter for the exposure of the policies of one cluster: all that the cluster
-/// has, so that chains are found whole.
+/// The records that matter for the exposure of the policies of one cluster, with all that they rest on,
+/// so that chains are found whole.
 pub(crate) struct PointBook<'a> {
     records: HashMap<RecordId, &'a BackupRecord>,
     /// What counts if partial backups do and every policy is covered.

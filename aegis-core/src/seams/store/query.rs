@@ -163,7 +163,7 @@ queries! {
         cluster: Option<ClusterName> = None,
         /// Of this policy.
         policy: Option<PolicyId> = None,
-        /// Of no policy alone.
+        /// Only those that no policy made.
         manual: bool = false,
         /// In one of these states; any when empty.
         states: Vec<RecordState> = Vec::new(),
